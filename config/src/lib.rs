@@ -1,0 +1,1 @@
+//! Twinline's configuration: schema, units and validation.

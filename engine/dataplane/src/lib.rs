@@ -1,0 +1,1 @@
+//! The data path: workers, gates, the forwarding lease, counters.

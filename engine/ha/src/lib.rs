@@ -1,0 +1,1 @@
+//! The high-availability decisions, sans-IO.

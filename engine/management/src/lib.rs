@@ -1,0 +1,1 @@
+//! The management core: observes, steps the HA node, carries out its actions.

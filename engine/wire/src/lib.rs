@@ -1,0 +1,1 @@
+//! Frames on the wire: Ethernet, IPv4, UDP, heartbeats, announcements.

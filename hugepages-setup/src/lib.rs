@@ -1,0 +1,1 @@
+//! Plans and reserves hugepages, and says how to undo it.

@@ -1,0 +1,1 @@
+//! The lab: namespaces, switches, probes and scenes around real engine processes.
