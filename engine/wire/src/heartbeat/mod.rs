@@ -1,0 +1,42 @@
+//! What instances tell each other over the HA port (rules 4 and 5).
+//!
+//! A frame is Ethernet, IPv4 (TTL 255), UDP (one port at both ends) and a payload:
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 4 | magic `TWNL` |
+//! | 1 | version, 1 |
+//! | 1 | kind: 1 [`Heartbeat`], 2 [`MacChunk`] |
+//! | 2 | length of the payload in bytes, tag included |
+//! | 32 | stack name, padded with 0 |
+//! | 2 | instance |
+//! | 2 | reserved: sent 0, ignored |
+//! | 8 | boot id |
+//! | 8 | sequence number |
+//! | .. | body, by kind |
+//! | 16 | tag: see [`Auth`] |
+//!
+//! All numbers are big-endian. **Sequence numbers count per kind**: "in sequence" (rule 2) speaks
+//! of heartbeats, and MAC tables sent in between do not make holes. This module checks what one
+//! frame alone can show; replays, which need memory, are the HA core's to judge by boot id and
+//! sequence.
+//!
+//! TTL 255 is sent and demanded: a router takes one off, so a heartbeat never comes from beyond
+//! the link (the generalised TTL security mechanism, RFC 5082).
+
+mod auth;
+mod body;
+mod drops;
+mod frame;
+mod mac_chunk;
+mod stack;
+
+pub use auth::{Auth, Key, KeyUsed};
+pub use body::{Echo, Flags, Health, Heartbeat, MAX_ECHOES, Role};
+pub use drops::{DropCause, DropCounters};
+pub use frame::{Addressing, Body, EmitError, Expect, Header, MAX_FRAME_LEN, Parsed, parse};
+pub use mac_chunk::{MAX_MACS, MacChunk};
+pub use stack::{StackName, StackNameError};
+
+/// UDP port of heartbeats where the configuration names no other.
+pub const DEFAULT_UDP_PORT: u16 = 11211;
