@@ -1,0 +1,294 @@
+//! What differs between two configurations, and what must not differ within a stack.
+
+use crate::schema::{Applies, KEYS, spec};
+use crate::types::{Config, Device};
+use serde::Serialize;
+use std::fmt::{self, Write};
+
+/// A value that a reload would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The dotted key; of a port or a pair with its name: `port.lan0.mtu`.
+    pub key: String,
+    /// The value now; `-` when there is none.
+    pub old: String,
+    /// The value in the new file; `-` when there is none.
+    pub new: String,
+    /// When the change takes effect.
+    pub applies: Applies,
+}
+
+impl Serialize for Applies {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let when = match self.applies {
+            Applies::Live => "live",
+            Applies::Restart => "needs a restart",
+        };
+        write!(f, "{}: {} -> {} ({when})", self.key, self.old, self.new)
+    }
+}
+
+/// The changes as text, one line each; `no change` when there is none.
+#[must_use]
+pub fn render(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "no change".into();
+    }
+    changes
+        .iter()
+        .map(Change::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// One value: the key shown, the key in the schema, the value as TOML.
+struct Item {
+    shown: String,
+    schema: &'static str,
+    value: String,
+}
+
+const ABSENT: &str = "-";
+
+impl Config {
+    /// What a reload from `old` to `new` would change, in the order of the schema.
+    ///
+    /// [`Applies`] comes from [`crate::schema::KEYS`], with one exception: going from a key to
+    /// `ha.insecure` or back needs a restart, the key files included.
+    #[must_use]
+    pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
+        let (before, after) = (items(old), items(new));
+        let security_changes = old.ha.insecure != new.ha.insecure
+            || old.ha.key_file.is_some() != new.ha.key_file.is_some();
+        let mut changes = Vec::new();
+        let mut note = |item: &Item, old: &str, new: &str| {
+            if old == new {
+                return;
+            }
+            let key_file = matches!(item.schema, "ha.key_file" | "ha.next_key_file");
+            let applies = match spec(item.schema) {
+                Some(_) if key_file && security_changes => Applies::Restart,
+                Some(spec) => spec.applies,
+                None => Applies::Restart,
+            };
+            changes.push(Change {
+                key: item.shown.clone(),
+                old: old.to_owned(),
+                new: new.to_owned(),
+                applies,
+            });
+        };
+        for item in &before {
+            let new = after.iter().find(|other| other.shown == item.shown);
+            note(item, &item.value, new.map_or(ABSENT, |other| &other.value));
+        }
+        for item in &after {
+            if !before.iter().any(|other| other.shown == item.shown) {
+                note(item, ABSENT, &item.value);
+            }
+        }
+        let place = |key: &str| {
+            let all = before.iter().chain(&after);
+            let schema = all
+                .into_iter()
+                .find(|item| item.shown == key)
+                .map(|item| item.schema);
+            KEYS.iter()
+                .position(|spec| Some(spec.key) == schema)
+                .unwrap_or(0)
+        };
+        changes.sort_by_cached_key(|change| place(&change.key));
+        changes
+    }
+
+    /// Canonical text of what must agree within a stack; the heartbeat carries a digest of it.
+    ///
+    /// Stack, mode, UDP port and every policy of `[ha]`, and the names of the link pairs in their
+    /// order. Not what may differ from instance to instance: `primary`, `port`, `address`, `peers`,
+    /// `multicast_group`, key files, `insecure`.
+    #[must_use]
+    pub fn digest_input(&self) -> String {
+        const OWN: &[&str] = &[
+            "ha.primary",
+            "ha.port",
+            "ha.address",
+            "ha.peers",
+            "ha.multicast_group",
+            "ha.key_file",
+            "ha.next_key_file",
+            "ha.insecure",
+        ];
+        let mut out = String::from("twinline stack configuration 1\n");
+        for item in items(self) {
+            let policy = item.schema.starts_with("ha.") && !OWN.contains(&item.schema);
+            if policy || item.shown == "link_pair" || item.schema == "instance.stack" {
+                // writing to a String does not fail
+                let _ = writeln!(out, "{}={}", item.shown, item.value);
+            }
+        }
+        out
+    }
+}
+
+/// All values in the order of the schema.
+fn items(config: &Config) -> Vec<Item> {
+    let mut out = Vec::new();
+    let mut add = |schema: &'static str, value: String| {
+        out.push(Item {
+            shown: schema.to_owned(),
+            schema,
+            value,
+        });
+    };
+    let instance = &config.instance;
+    add("instance.name", quoted(&instance.name));
+    add("instance.id", instance.id.to_string());
+    add("instance.stack", quoted(&instance.stack));
+    add(
+        "instance.control_socket",
+        quoted(instance.control_socket.display()),
+    );
+    add("instance.state_file", quoted(instance.state_file.display()));
+    let eal = &config.eal;
+    add("eal.file_prefix", quoted(&eal.file_prefix));
+    add("eal.memory_mb", eal.memory_mb.to_string());
+    add("eal.huge", eal.huge.to_string());
+    add("eal.huge_unlink", eal.huge_unlink.to_string());
+    add("eal.telemetry", eal.telemetry.to_string());
+    add("eal.log_level", quoted(&eal.log_level));
+    add("eal.extra", list(eal.extra.iter().map(quoted)));
+    let ha = &config.ha;
+    add("ha.mode", word(ha.mode));
+    add("ha.primary", ha.primary.to_string());
+    add("ha.port", or_absent(ha.port.as_ref().map(quoted)));
+    add("ha.udp_port", ha.udp_port.to_string());
+    add("ha.address", quoted(ha.address));
+    add("ha.peers", list(ha.peers.iter().map(quoted)));
+    add(
+        "ha.multicast_group",
+        or_absent(ha.multicast_group.map(quoted)),
+    );
+    add(
+        "ha.key_file",
+        or_absent(ha.key_file.as_ref().map(|p| quoted(p.display()))),
+    );
+    add(
+        "ha.next_key_file",
+        or_absent(ha.next_key_file.as_ref().map(|p| quoted(p.display()))),
+    );
+    add("ha.insecure", ha.insecure.to_string());
+    add("ha.topology", word(ha.topology));
+    add(
+        "ha.peer_check_interval_ms",
+        ha.peer_check_interval_ms.to_string(),
+    );
+    add(
+        "ha.peer_failure_threshold",
+        ha.peer_failure_threshold.to_string(),
+    );
+    add(
+        "ha.peer_recovery_threshold",
+        ha.peer_recovery_threshold.to_string(),
+    );
+    add("ha.max_flaps", ha.max_flaps.to_string());
+    add("ha.flap_window_s", ha.flap_window_s.to_string());
+    add("ha.on_max_flaps", or_absent(ha.on_max_flaps.map(word)));
+    add("ha.preempt", ha.preempt.to_string());
+    add("ha.preempt_delay_s", ha.preempt_delay_s.to_string());
+    add("ha.links.interval_ms", ha.links.interval_ms.to_string());
+    add(
+        "ha.links.minimum_active",
+        ha.links.minimum_active.to_string(),
+    );
+    add("ha.links.propagate", ha.links.propagate.to_string());
+    add("ha.links.settle_ms", ha.links.settle_ms.to_string());
+    add("ha.bandwidth.enabled", ha.bandwidth.enabled.to_string());
+    add(
+        "ha.bandwidth.minimum_bps",
+        ha.bandwidth.minimum_bps.to_string(),
+    );
+    add(
+        "ha.bandwidth.interval_s",
+        ha.bandwidth.interval_s.to_string(),
+    );
+    let lcores = &config.lcores;
+    add("lcores.main", lcores.main.to_string());
+    add("lcores.workers", list(lcores.workers.iter()));
+    add("lcores.polling", word(lcores.polling));
+    ports(config, &mut out);
+    pairs(config, &mut out);
+    out
+}
+
+fn ports(config: &Config, out: &mut Vec<Item>) {
+    let names = list(config.ports.iter().map(|p| quoted(&p.name)));
+    out.push(Item {
+        shown: "port".into(),
+        schema: "port.name",
+        value: names,
+    });
+    for port in &config.ports {
+        let mut add = |schema: &'static str, value: String| {
+            let shown = schema.replacen("port.", &format!("port.{}.", port.name), 1);
+            out.push(Item {
+                shown,
+                schema,
+                value,
+            });
+        };
+        match &port.device {
+            Device::Pci(address) => add("port.pci", quoted(address)),
+            Device::Vdev(vdev) => add("port.vdev", quoted(vdev)),
+        }
+        add("port.rx_descriptors", port.rx_descriptors.to_string());
+        add("port.tx_descriptors", port.tx_descriptors.to_string());
+        add(
+            "port.kernel_interface",
+            or_absent(port.kernel_interface.as_ref().map(quoted)),
+        );
+        add("port.mtu", or_absent(port.mtu.map(|mtu| mtu.to_string())));
+    }
+}
+
+fn pairs(config: &Config, out: &mut Vec<Item>) {
+    let names = list(config.link_pairs.iter().map(|p| quoted(&p.name)));
+    out.push(Item {
+        shown: "link_pair".into(),
+        schema: "link_pair.name",
+        value: names,
+    });
+    for pair in &config.link_pairs {
+        for (schema, value) in [("link_pair.lan", &pair.lan), ("link_pair.wan", &pair.wan)] {
+            let shown = schema.replacen("link_pair.", &format!("link_pair.{}.", pair.name), 1);
+            out.push(Item {
+                shown,
+                schema,
+                value: quoted(value),
+            });
+        }
+    }
+}
+
+fn quoted(value: impl fmt::Display) -> String {
+    format!("\"{value}\"")
+}
+
+fn or_absent(value: Option<String>) -> String {
+    value.unwrap_or_else(|| ABSENT.into())
+}
+
+fn list(values: impl Iterator<Item = impl fmt::Display>) -> String {
+    let values: Vec<String> = values.map(|v| v.to_string()).collect();
+    format!("[{}]", values.join(", "))
+}
+
+/// The word of the file for a value of a choice.
+fn word(value: impl Serialize) -> String {
+    toml::Value::try_from(value).map_or_else(|_| "?".into(), |v| v.to_string())
+}

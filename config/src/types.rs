@@ -1,0 +1,378 @@
+//! The configuration as the engine uses it: plain fields, named as their keys, with units.
+
+use crate::devices::{PciAddress, Vdev};
+use serde::Serialize;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The configuration of one instance, valid as a whole, defaults filled in.
+///
+/// Serializes to the same keys as the file (key files by path, never by content).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// `[instance]`
+    pub instance: Instance,
+    /// `[eal]`
+    pub eal: Eal,
+    /// `[lcores]`
+    pub lcores: Lcores,
+    /// `[ha]`
+    pub ha: Ha,
+    /// `[[port]]`, in the order of the file.
+    #[serde(rename = "port", skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
+    /// `[[link_pair]]`, in the order of the file.
+    #[serde(rename = "link_pair", skip_serializing_if = "Vec::is_empty")]
+    pub link_pairs: Vec<LinkPair>,
+}
+
+/// `[instance]`: who this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instance {
+    /// 1 to 32 characters of `a-z A-Z 0-9 . _ -`.
+    pub name: String,
+    /// 1 to 65535, unique in the stack.
+    pub id: u16,
+    /// 1 to 32 characters of `a-z A-Z 0-9 . _ -`.
+    pub stack: String,
+    /// Unix socket of `twinline ctl`, absolute.
+    pub control_socket: PathBuf,
+    /// State that survives a restart, absolute.
+    pub state_file: PathBuf,
+}
+
+/// `[eal]`: options of DPDK's environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Eal {
+    /// `--file-prefix`.
+    pub file_prefix: String,
+    /// `-m`, in MiB.
+    pub memory_mb: u32,
+    /// False: `--no-huge`.
+    pub huge: bool,
+    /// `--huge-unlink`.
+    pub huge_unlink: bool,
+    /// False: `--no-telemetry`.
+    pub telemetry: bool,
+    /// `--log-level`, by DPDK's name: `emergency` to `debug`.
+    pub log_level: String,
+    /// Further options as they stand.
+    pub extra: Vec<String>,
+}
+
+/// What a port is on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// A NIC; goes into EAL's allow list.
+    Pci(PciAddress),
+    /// A virtual device.
+    Vdev(Vdev),
+}
+
+impl Device {
+    /// The name under which DPDK knows the port.
+    #[must_use]
+    pub fn dpdk_name(&self) -> String {
+        match self {
+            Device::Pci(address) => address.to_string(),
+            Device::Vdev(vdev) => vdev.name().to_owned(),
+        }
+    }
+}
+
+/// `[[port]]`: one DPDK port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Port {
+    /// Name, unique.
+    pub name: String,
+    /// `pci` or `vdev`.
+    #[serde(flatten)]
+    pub device: Device,
+    /// Receive descriptors of each queue: a power of two, 64 to 8192.
+    pub rx_descriptors: u16,
+    /// Transmit descriptors of each queue: a power of two, 64 to 8192.
+    pub tx_descriptors: u16,
+    /// Kernel interface that gives carrier and admin state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_interface: Option<String>,
+    /// MTU in bytes, 68 to 9600; none: as the device has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
+}
+
+/// `[[link_pair]]`: two ports joined as one wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkPair {
+    /// Name, unique.
+    pub name: String,
+    /// Name of the port on the LAN side.
+    pub lan: String,
+    /// Name of the port on the WAN side.
+    pub wan: String,
+}
+
+/// `ha.mode`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// No peer.
+    Standalone,
+    /// One instance forwards, the other waits.
+    ActivePassive,
+    /// Every instance carries its own link pairs.
+    ActiveActive,
+}
+
+/// `ha.topology`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topology {
+    /// Two paths; switches pick one.
+    Parallel,
+    /// Both instances on one wire.
+    Series,
+}
+
+/// `ha.on_max_flaps`: the card's state when an instance is latched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMaxFlaps {
+    /// The card joins the two cables.
+    Bypass,
+    /// The card opens both cables.
+    Disconnect,
+    /// The card joins the cables and lets the port listen.
+    Tap,
+}
+
+/// `[ha]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ha {
+    /// HA mode.
+    pub mode: Mode,
+    /// The primary of its stack.
+    pub primary: bool,
+    /// Name of the port that carries heartbeats; always there unless standalone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// UDP port of the heartbeats.
+    pub udp_port: u16,
+    /// Own address on the HA network.
+    pub address: Ipv4Addr,
+    /// Peers by address; empty: multicast.
+    pub peers: Vec<Ipv4Addr>,
+    /// Group of the heartbeats when `peers` is empty; none when peers are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multicast_group: Option<Ipv4Addr>,
+    /// The stack's key, absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// A second accepted key, absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_key_file: Option<PathBuf>,
+    /// Run without a key.
+    pub insecure: bool,
+    /// How the instances lie to each other.
+    pub topology: Topology,
+    /// Time between heartbeats, 1 to 60000 ms.
+    pub peer_check_interval_ms: u32,
+    /// Missed heartbeats in a row, 1 to 255.
+    pub peer_failure_threshold: u8,
+    /// Good heartbeats in a row, 1 to 255.
+    pub peer_recovery_threshold: u8,
+    /// Allowed flaps, 0 (no limit) to 1000.
+    pub max_flaps: u16,
+    /// Window of the flap count, 1 to 86400 s.
+    pub flap_window_s: u32,
+    /// The card's state when latched; none: by topology ([`Ha::latched_card`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_max_flaps: Option<OnMaxFlaps>,
+    /// A recovered primary takes the role back.
+    pub preempt: bool,
+    /// How long it waits for that, 0 to 86400 s.
+    pub preempt_delay_s: u32,
+    /// `[ha.links]`
+    pub links: Links,
+    /// `[ha.bandwidth]`
+    pub bandwidth: Bandwidth,
+}
+
+/// `[ha.links]`: link monitoring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Links {
+    /// Time between polls, 1 to 60000 ms.
+    pub interval_ms: u32,
+    /// Fewer pairs up than this: DOWN. 0 = off; at most the number of pairs.
+    pub minimum_active: u16,
+    /// Take down the other port of a pair with one port down.
+    pub propagate: bool,
+    /// Patience with a port that was just let up again, 0 to 60000 ms.
+    pub settle_ms: u32,
+}
+
+/// `[ha.bandwidth]`: bandwidth monitoring.
+///
+/// The engine measures and reports bandwidth always. The hand-over on low bandwidth (rules 20 and
+/// 21) arrives with a later version: `enabled` is accepted, and gives a warning until then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bandwidth {
+    /// Hand over when bandwidth falls below the minimum.
+    pub enabled: bool,
+    /// Least bandwidth in bits per second, > 0.
+    pub minimum_bps: u64,
+    /// Interval of the measurement, 1 to 3600 s.
+    pub interval_s: u32,
+}
+
+/// `lcores.polling`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Polling {
+    /// Workers never sleep.
+    Busy,
+    /// Workers sleep up to 200 us when idle.
+    Adaptive,
+}
+
+/// `[lcores]`: which cores do what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lcores {
+    /// Core of the management core.
+    pub main: usize,
+    /// Cores of the workers, all different.
+    pub workers: Vec<usize>,
+    /// How workers wait.
+    pub polling: Polling,
+}
+
+impl Ha {
+    /// `peer_check_interval_ms`
+    #[must_use]
+    pub fn peer_check_interval(&self) -> Duration {
+        Duration::from_millis(self.peer_check_interval_ms.into())
+    }
+
+    /// `peer_failure_threshold` intervals: how long a silent peer is still believed.
+    #[must_use]
+    pub fn failure_window(&self) -> Duration {
+        self.peer_check_interval() * u32::from(self.peer_failure_threshold)
+    }
+
+    /// `flap_window_s`
+    #[must_use]
+    pub fn flap_window(&self) -> Duration {
+        Duration::from_secs(self.flap_window_s.into())
+    }
+
+    /// `preempt_delay_s`
+    #[must_use]
+    pub fn preempt_delay(&self) -> Duration {
+        Duration::from_secs(self.preempt_delay_s.into())
+    }
+
+    /// What the card does when the instance is latched (rule 14): `on_max_flaps`, or bypass in
+    /// series and disconnect in parallel.
+    #[must_use]
+    pub fn latched_card(&self) -> OnMaxFlaps {
+        self.on_max_flaps.unwrap_or(match self.topology {
+            Topology::Series => OnMaxFlaps::Bypass,
+            Topology::Parallel => OnMaxFlaps::Disconnect,
+        })
+    }
+}
+
+impl Links {
+    /// `interval_ms`
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        Duration::from_millis(self.interval_ms.into())
+    }
+
+    /// `settle_ms`
+    #[must_use]
+    pub fn settle(&self) -> Duration {
+        Duration::from_millis(self.settle_ms.into())
+    }
+}
+
+impl Bandwidth {
+    /// `interval_s`
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval_s.into())
+    }
+}
+
+impl Config {
+    /// The port of that name. Ports named by a link pair or by `ha.port` exist.
+    #[must_use]
+    pub fn port(&self, name: &str) -> Option<&Port> {
+        self.ports.iter().find(|port| port.name == name)
+    }
+
+    /// The HA port, unless standalone without one.
+    #[must_use]
+    pub fn ha_port(&self) -> Option<&Port> {
+        self.ha.port.as_deref().and_then(|name| self.port(name))
+    }
+
+    /// PCI addresses for EAL's allow list; when empty, EAL is started with `--no-pci`.
+    #[must_use]
+    pub fn pci_allow(&self) -> Vec<PciAddress> {
+        let pci = |port: &Port| match port.device {
+            Device::Pci(address) => Some(address),
+            Device::Vdev(_) => None,
+        };
+        self.ports.iter().filter_map(pci).collect()
+    }
+
+    /// vdev strings for EAL, in the order of the file.
+    #[must_use]
+    pub fn vdevs(&self) -> Vec<&Vdev> {
+        self.ports
+            .iter()
+            .filter_map(|port| match &port.device {
+                Device::Vdev(vdev) => Some(vdev),
+                Device::Pci(_) => None,
+            })
+            .collect()
+    }
+
+    /// Each worker's core and the indices of its link pairs, dealt in turn (see [`assign`]).
+    #[must_use]
+    pub fn assignment(&self) -> Vec<(usize, Vec<usize>)> {
+        let dealt = assign(self.link_pairs.len(), self.lcores.workers.len());
+        self.lcores.workers.iter().copied().zip(dealt).collect()
+    }
+
+    /// The configuration as a TOML file that [`Config::parse`] reads back to the same value.
+    ///
+    /// # Errors
+    /// When a path is not UTF-8 (it always is when it came from a file).
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+}
+
+/// Deals `pairs` to `workers` in turn: the pair indices of each worker. Empty without workers.
+#[must_use]
+pub fn assign(pairs: usize, workers: usize) -> Vec<Vec<usize>> {
+    (0..workers)
+        .map(|worker| (worker..pairs).step_by(workers).collect())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::assign;
+
+    #[test]
+    fn pairs_are_dealt_in_turn() {
+        assert_eq!(assign(5, 2), vec![vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(assign(1, 3), vec![vec![0], vec![], vec![]]);
+        assert_eq!(assign(0, 1), vec![Vec::<usize>::new()]);
+        assert!(assign(3, 0).is_empty());
+    }
+}

@@ -1,0 +1,111 @@
+//! The examples are valid, and the annotated one names every key.
+
+use std::path::{Path, PathBuf};
+use twinline_config::{Config, Mode, OnMaxFlaps, schema};
+
+fn examples() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn example(name: &str) -> Config {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name);
+    Config::load(path).unwrap_or_else(|e| panic!("{e}")).config
+}
+
+#[test]
+fn every_example_loads_without_warnings() {
+    let files = examples();
+    assert_eq!(files.len(), 5, "{files:?}");
+    for file in files {
+        let loaded = Config::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(loaded.warnings, [], "{}", file.display());
+    }
+}
+
+#[test]
+fn every_example_survives_a_round_trip() {
+    for file in examples() {
+        let config = Config::load(&file).unwrap().config;
+        let text = config.to_toml().unwrap();
+        let again = Config::parse(&text, "again.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(again.config, config, "{text}");
+    }
+}
+
+/// Keys of the text, by section; commented ones (`# mtu = 1500`) too.
+fn keys_named(text: &str) -> Vec<String> {
+    let mut section = String::new();
+    let mut keys = Vec::new();
+    for line in text.lines() {
+        let line = line.trim();
+        if line.starts_with('[') {
+            let end = line.find(']').unwrap();
+            section = line[..end].trim_start_matches('[').to_owned();
+        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ")
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        {
+            keys.push(format!("{section}.{key}"));
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_annotated_examples_name_every_key() {
+    for name in ["pair-a.toml", "pair-b.toml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples")
+            .join(name);
+        let named = keys_named(&std::fs::read_to_string(path).unwrap());
+        for key in schema::KEYS {
+            assert!(
+                named.iter().any(|k| k == key.key),
+                "{name} does not name {}",
+                key.key
+            );
+        }
+        for key in &named {
+            assert!(
+                schema::spec(key).is_some(),
+                "{name} names {key}, which is not in the schema"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_two_of_a_stack_agree() {
+    for (a, b) in [("pair-a.toml", "pair-b.toml"), ("lab-a.toml", "lab-b.toml")] {
+        let (a, b) = (example(a), example(b));
+        assert_eq!(a.digest_input(), b.digest_input());
+        assert_ne!(a.instance.id, b.instance.id);
+        assert!(a.ha.primary && !b.ha.primary);
+    }
+    assert_ne!(
+        example("pair-a.toml").digest_input(),
+        example("lab-a.toml").digest_input()
+    );
+}
+
+#[test]
+fn what_the_lab_file_says() {
+    let lab = example("lab-a.toml");
+    assert_eq!(lab.ha.mode, Mode::ActivePassive);
+    assert_eq!(lab.ha.failure_window().as_millis(), 250);
+    assert_eq!(lab.ha.address.to_string(), "169.254.0.1");
+    assert_eq!(lab.ha_port().unwrap().device.dpdk_name(), "net_af_packet2");
+    assert_eq!(lab.vdevs().len(), 3);
+    assert!(lab.pci_allow().is_empty());
+    assert_eq!(lab.assignment(), [(1, vec![0])]);
+    assert_eq!(lab.ha.latched_card(), OnMaxFlaps::Disconnect);
+    assert_eq!(lab.eal.file_prefix, "twinline-lab-a");
+}
