@@ -1,0 +1,127 @@
+//! Measured bandwidth (rule 20): both directions and their sum, over a sliding interval.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// Into how many samples the interval is cut.
+const SAMPLES: u32 = 10;
+
+/// A sliding measurement over byte counters.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    interval: Duration,
+    samples: VecDeque<(Time, [u64; 2])>,
+}
+
+/// Bits per second by direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// From LAN to WAN.
+    pub lan_to_wan_bps: u64,
+    /// From WAN to LAN.
+    pub wan_to_lan_bps: u64,
+}
+
+impl Rates {
+    /// Both directions in sum.
+    #[must_use]
+    pub fn sum_bps(self) -> u64 {
+        self.lan_to_wan_bps.saturating_add(self.wan_to_lan_bps)
+    }
+}
+
+impl Meter {
+    /// A meter over `interval`.
+    #[must_use]
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            samples: VecDeque::new(),
+        }
+    }
+
+    /// Changes the interval; what was measured stays.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
+    /// Takes a reading of the byte counters `[LAN, WAN]` received; most readings cost a comparison.
+    pub fn sample(&mut self, now: Time, bytes: [u64; 2]) {
+        let due = self
+            .samples
+            .back()
+            .is_none_or(|&(at, _)| now.since(at) >= self.interval / SAMPLES);
+        if !due {
+            return;
+        }
+        // The sample before the interval's start is kept: it is the interval's other end.
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|&(at, _)| now.since(at) >= self.interval)
+        {
+            self.samples.pop_front();
+        }
+        self.samples.push_back((now, bytes));
+    }
+
+    /// The rates over what of the interval was measured.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        let (Some(&(start, first)), Some(&(end, last))) =
+            (self.samples.front(), self.samples.back())
+        else {
+            return Rates::default();
+        };
+        let nanos = end.since(start).as_nanos();
+        if nanos == 0 {
+            return Rates::default();
+        }
+        let bps = |first: u64, last: u64| {
+            let bits = u128::from(last.saturating_sub(first)) * 8;
+            u64::try_from(bits * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+        };
+        Rates {
+            lan_to_wan_bps: bps(first[0], last[0]),
+            wan_to_lan_bps: bps(first[1], last[1]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_20_measures_each_direction_and_the_sum() {
+        let mut meter = Meter::new(Duration::from_secs(10));
+        for s in 0..=30u64 {
+            let bytes = if s <= 15 { s * 1000 } else { 15_000 };
+            meter.sample(Time::ZERO + Duration::from_secs(s), [bytes, s * 500]);
+            if s == 15 {
+                assert_eq!(meter.rates().lan_to_wan_bps, 8000);
+                assert_eq!(meter.rates().wan_to_lan_bps, 4000);
+                assert_eq!(meter.rates().sum_bps(), 12_000);
+            }
+        }
+        assert_eq!(
+            meter.rates().lan_to_wan_bps,
+            0,
+            "the window slid past the traffic"
+        );
+        assert!(meter.samples.len() <= 12);
+    }
+
+    #[test]
+    fn nothing_measured_is_zero() {
+        let mut meter = Meter::new(Duration::from_secs(10));
+        assert_eq!(meter.rates(), Rates::default());
+        meter.sample(Time::ZERO, [u64::MAX, 0]);
+        assert_eq!(meter.rates(), Rates::default());
+        // A counter that went back (a port was reset) is no negative bandwidth.
+        meter.sample(Time::ZERO + Duration::from_secs(1), [0, 0]);
+        assert_eq!(meter.rates(), Rates::default());
+    }
+}

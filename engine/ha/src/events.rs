@@ -1,0 +1,384 @@
+//! Events and alarms (rule 23): time, what, from, to, why; the why is one of a closed list.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+
+use crate::message::{Health, Role, Side};
+use crate::time::Time;
+
+/// Why something happened. A closed list: alarms, consoles and metrics may count on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The engine started.
+    Started,
+    /// The engine was stopped in an orderly way.
+    Stopped,
+    /// The mode has no peer to wait for.
+    NoPeerByMode,
+    /// Nobody was heard for a whole failure window.
+    NoPeerHeard,
+    /// A peer carries the traffic already.
+    PeerIsActive,
+    /// A better candidate is there.
+    PeerIsPreferred,
+    /// The peer was not heard for its failure threshold.
+    PeerUnhealthy,
+    /// The peer hands the role over to us.
+    PeerHandsOver,
+    /// Peers are there, but none may carry the traffic.
+    NoActivePeer,
+    /// The primary takes its role back.
+    Preempted,
+    /// An operator switched over.
+    OperatorSwitchover,
+    /// An operator suspended this instance.
+    OperatorSuspended,
+    /// An operator resumed this instance.
+    OperatorResumed,
+    /// An operator cleared the latch and the counts.
+    OperatorCleared,
+    /// Fewer link pairs up than the minimum.
+    LinksBelowMinimum,
+    /// Enough link pairs are up again.
+    LinksRecovered,
+    /// A worker made no progress for a failure window.
+    WorkerStalled,
+    /// The workers make progress again.
+    WorkersRecovered,
+    /// The forwarding lease ran out: this process did not run for so long.
+    LeaseExpired,
+    /// Two were ACTIVE, and the peer's claim is better.
+    DualActiveYielded,
+    /// Two were ACTIVE, and the peer does not hear us.
+    DualActivePeerDeaf,
+    /// Two were ACTIVE; ours is the better claim.
+    DualActiveStayed,
+    /// More flaps than allowed.
+    MaxFlaps,
+    /// The peer did not answer the hand-over in time.
+    HandoverTimedOut,
+    /// The old ACTIVE has closed its gate.
+    PeerGateClosed,
+    /// This instance died while it was ACTIVE.
+    DiedWhileActive,
+    /// Enough heartbeats in sequence.
+    HeartbeatsGood,
+    /// Too many check slots without a heartbeat.
+    HeartbeatsMissed,
+    /// The peer said goodbye.
+    PeerStopped,
+    /// The peer was restarted.
+    PeerRestarted,
+    /// The port lost its carrier.
+    CarrierLost,
+    /// The port has carrier again.
+    CarrierBack,
+    /// The other port of the pair fell.
+    PartnerDown,
+    /// The other port of the pair is back.
+    PartnerUp,
+    /// The condition of an alarm holds.
+    AlarmRaised,
+    /// The condition of an alarm is gone.
+    AlarmCleared,
+    /// The configuration was reloaded.
+    Reloaded,
+}
+
+impl Reason {
+    /// A stable name for machines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::NoPeerByMode => "no_peer_by_mode",
+            Self::NoPeerHeard => "no_peer_heard",
+            Self::PeerIsActive => "peer_is_active",
+            Self::PeerIsPreferred => "peer_is_preferred",
+            Self::PeerUnhealthy => "peer_unhealthy",
+            Self::PeerHandsOver => "peer_hands_over",
+            Self::NoActivePeer => "no_active_peer",
+            Self::Preempted => "preempted",
+            Self::OperatorSwitchover => "operator_switchover",
+            Self::OperatorSuspended => "operator_suspended",
+            Self::OperatorResumed => "operator_resumed",
+            Self::OperatorCleared => "operator_cleared",
+            Self::LinksBelowMinimum => "links_below_minimum",
+            Self::LinksRecovered => "links_recovered",
+            Self::WorkerStalled => "worker_stalled",
+            Self::WorkersRecovered => "workers_recovered",
+            Self::LeaseExpired => "lease_expired",
+            Self::DualActiveYielded => "dual_active_yielded",
+            Self::DualActivePeerDeaf => "dual_active_peer_deaf",
+            Self::DualActiveStayed => "dual_active_stayed",
+            Self::MaxFlaps => "max_flaps",
+            Self::HandoverTimedOut => "handover_timed_out",
+            Self::PeerGateClosed => "peer_gate_closed",
+            Self::DiedWhileActive => "died_while_active",
+            Self::HeartbeatsGood => "heartbeats_good",
+            Self::HeartbeatsMissed => "heartbeats_missed",
+            Self::PeerStopped => "peer_stopped",
+            Self::PeerRestarted => "peer_restarted",
+            Self::CarrierLost => "carrier_lost",
+            Self::CarrierBack => "carrier_back",
+            Self::PartnerDown => "partner_down",
+            Self::PartnerUp => "partner_up",
+            Self::AlarmRaised => "alarm_raised",
+            Self::AlarmCleared => "alarm_cleared",
+            Self::Reloaded => "reloaded",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A condition that somebody should look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Alarm {
+    /// The primary flag does not single out one instance of an active-passive stack.
+    TwoPrimaries(u16),
+    /// Neither we nor this peer is primary.
+    NoPrimary(u16),
+    /// Two instances are ACTIVE and hear each other.
+    DualActive(u16),
+    /// This peer's configuration digest differs from ours.
+    ConfigurationDiffers(u16),
+    /// Another appliance runs with our instance id.
+    TwinInstance,
+    /// Heartbeats of another stack arrive at our HA port.
+    OtherStack(String),
+    /// Heartbeats arrive that none of our keys verifies.
+    BadKey,
+    /// The HA port has no carrier.
+    HaPortDown,
+    /// We hear this peer, but it does not hear us.
+    OneWay(u16),
+    /// Nobody in the stack is ACTIVE.
+    NoActive,
+    /// ACTIVE, although not fit (rule 10).
+    Degraded,
+    /// This many flaps; out of the election until `ha clear`.
+    Latched,
+    /// More instances than a stack may have.
+    TooManyPeers,
+    /// The state file could not be used.
+    StateFile(String),
+}
+
+impl Alarm {
+    /// A stable name for machines.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::TwoPrimaries(_) => "two_primaries",
+            Self::NoPrimary(_) => "no_primary",
+            Self::DualActive(_) => "dual_active",
+            Self::ConfigurationDiffers(_) => "configuration_differs",
+            Self::TwinInstance => "twin_instance",
+            Self::OtherStack(_) => "other_stack",
+            Self::BadKey => "bad_key",
+            Self::HaPortDown => "ha_port_down",
+            Self::OneWay(_) => "one_way",
+            Self::NoActive => "no_active",
+            Self::Degraded => "degraded",
+            Self::Latched => "latched",
+            Self::TooManyPeers => "too_many_peers",
+            Self::StateFile(_) => "state_file",
+        }
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TwoPrimaries(peer) => write!(
+                f,
+                "both we and instance {peer} are primary: set ha.primary = false on one of them"
+            ),
+            Self::NoPrimary(peer) => write!(
+                f,
+                "neither we nor instance {peer} is primary: set ha.primary = true on one of them"
+            ),
+            Self::DualActive(peer) => write!(f, "instance {peer} is ACTIVE as well"),
+            Self::ConfigurationDiffers(peer) => write!(
+                f,
+                "instance {peer} runs another configuration: compare `twinline ctl show config` on both"
+            ),
+            Self::TwinInstance => f.write_str(
+                "another appliance runs with our instance id: give one of them another instance.id",
+            ),
+            Self::OtherStack(name) => write!(
+                f,
+                "heartbeats of stack \"{name}\" arrive at our HA port: correct instance.stack or the cabling"
+            ),
+            Self::BadKey => f.write_str(
+                "heartbeats arrive that our key does not verify: put the same key file on all instances",
+            ),
+            Self::HaPortDown => f.write_str("the HA port has no carrier: check its cable"),
+            Self::OneWay(peer) => write!(
+                f,
+                "instance {peer} does not hear us, though we hear it: check the HA cable and switch"
+            ),
+            Self::NoActive => f.write_str("no instance of the stack is ACTIVE"),
+            Self::Degraded => f.write_str("ACTIVE although not fit: no fit peer can take over"),
+            Self::Latched => f.write_str(
+                "too many flaps: out of the election until `twinline ctl ha clear`",
+            ),
+            Self::TooManyPeers => f.write_str("more instances in the stack than it may have"),
+            Self::StateFile(what) => f.write_str(what),
+        }
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Our own role.
+    Role {
+        /// What it was.
+        from: Role,
+        /// What it is.
+        to: Role,
+    },
+    /// A peer's health.
+    Health {
+        /// Whose.
+        peer: u16,
+        /// What it was.
+        from: Health,
+        /// What it is.
+        to: Health,
+    },
+    /// A link pair came up or fell.
+    LinkPair {
+        /// Its index.
+        pair: u16,
+        /// Up now.
+        up: bool,
+    },
+    /// A port was taken down or let up by us.
+    Port {
+        /// The pair's index.
+        pair: u16,
+        /// Which of its ports.
+        side: Side,
+        /// Let up (or taken down).
+        up: bool,
+    },
+    /// A hand-over began (`to`: the successor) or ended.
+    Handover {
+        /// Who is to take over.
+        successor: u16,
+    },
+    /// A flap was counted.
+    Flap {
+        /// Flaps within the window now.
+        count: u32,
+    },
+    /// An alarm was raised or cleared.
+    Alarm(Alarm),
+    /// Something else worth a line.
+    Note(String),
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Counts the events of this run from 1.
+    pub seq: u64,
+    /// When, on the node's clock.
+    pub at: Time,
+    /// When, on the wall (Unix milliseconds).
+    pub unix_ms: u64,
+    /// About what.
+    pub subject: Subject,
+    /// Why.
+    pub why: Reason,
+}
+
+/// Events kept in memory.
+const KEPT: usize = 1024;
+
+/// The ring of recent events, and the alarms that stand.
+#[derive(Clone, Debug, Default)]
+pub struct EventLog {
+    events: VecDeque<Event>,
+    next_seq: u64,
+    alarms: BTreeMap<Alarm, Time>,
+}
+
+impl EventLog {
+    /// Writes one event.
+    pub fn push(&mut self, at: Time, unix_ms: u64, subject: Subject, why: Reason) -> Event {
+        self.next_seq += 1;
+        let event = Event {
+            seq: self.next_seq,
+            at,
+            unix_ms,
+            subject,
+            why,
+        };
+        if self.events.len() == KEPT {
+            self.events.pop_front();
+        }
+        self.events.push_back(event.clone());
+        event
+    }
+
+    /// Raises or clears an alarm; an event is written only when that changes something.
+    pub fn set_alarm(&mut self, at: Time, unix_ms: u64, alarm: Alarm, on: bool) -> Option<Event> {
+        let stood = self.alarms.contains_key(&alarm);
+        if on == stood {
+            return None;
+        }
+        let why = if on {
+            self.alarms.insert(alarm.clone(), at);
+            Reason::AlarmRaised
+        } else {
+            self.alarms.remove(&alarm);
+            Reason::AlarmCleared
+        };
+        Some(self.push(at, unix_ms, Subject::Alarm(alarm), why))
+    }
+
+    /// The alarms that stand, and since when.
+    pub fn alarms(&self) -> impl Iterator<Item = (&Alarm, Time)> {
+        self.alarms.iter().map(|(alarm, &since)| (alarm, since))
+    }
+
+    /// Recent events, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator {
+        self.events.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_23_the_ring_is_bounded_and_numbered() {
+        let mut log = EventLog::default();
+        for _ in 0..3000 {
+            log.push(Time::ZERO, 1, Subject::Note("x".into()), Reason::Started);
+        }
+        assert_eq!(log.iter().len(), KEPT);
+        assert_eq!(log.iter().next_back().map(|e| e.seq), Some(3000));
+    }
+
+    #[test]
+    fn rule_23_an_alarm_is_one_event_up_and_one_down() {
+        let mut log = EventLog::default();
+        assert!(log.set_alarm(Time::ZERO, 1, Alarm::BadKey, true).is_some());
+        assert!(log.set_alarm(Time::ZERO, 1, Alarm::BadKey, true).is_none());
+        assert_eq!(log.alarms().count(), 1);
+        let cleared = log.set_alarm(Time::ZERO, 1, Alarm::BadKey, false);
+        assert_eq!(cleared.map(|e| e.why), Some(Reason::AlarmCleared));
+        assert!(log.set_alarm(Time::ZERO, 1, Alarm::BadKey, false).is_none());
+    }
+}

@@ -1,0 +1,151 @@
+//! Links, workers and addresses: what makes an instance fit (rules 17 to 19), and what it learns.
+
+use crate::action::Action;
+use crate::events::{Reason, Subject};
+use crate::link_pairs::LinkCommand;
+use crate::message::{Side, UnfitReason};
+use crate::observation::{Learned, LegState, WorkerProgress};
+
+use super::{Node, Phase};
+
+impl Node {
+    pub(super) fn watch_links(&mut self, links: Option<&[LegState]>) {
+        let Some(links) = links else { return };
+        let (propagate, settle) = (self.settings.propagate, self.settings.settle);
+        for index in 0..self.pairs.len() {
+            let (Some(pair), Some(&seen)) = (self.pairs.get_mut(index), links.get(index)) else {
+                continue;
+            };
+            let was_up = pair.up();
+            let command = pair.poll(self.now, seen, propagate, settle);
+            let up = pair.up();
+            let number = u16::try_from(index).unwrap_or(u16::MAX);
+            if up != was_up {
+                let why = if up {
+                    Reason::CarrierBack
+                } else {
+                    Reason::CarrierLost
+                };
+                self.event(Subject::LinkPair { pair: number, up }, why);
+            }
+            if let Some(command) = command {
+                let (side, up, why) = match command {
+                    LinkCommand::TakeDown(side) => (side, false, Reason::PartnerDown),
+                    LinkCommand::LetUp(side) => (side, true, Reason::PartnerUp),
+                };
+                self.out.push(Action::SetPort {
+                    pair: number,
+                    side,
+                    up,
+                });
+                self.event(
+                    Subject::Port {
+                        pair: number,
+                        side,
+                        up,
+                    },
+                    why,
+                );
+            }
+        }
+        let (minimum, recovery) = (
+            self.settings.minimum_active_links,
+            self.settings.recovery_threshold,
+        );
+        self.link_fitness.poll(self.pairs_up(), minimum, recovery);
+    }
+
+    /// A worker that did not come round its loop for a failure window makes us unfit.
+    pub(super) fn watch_workers(&mut self, workers: &[WorkerProgress]) {
+        self.workers.resize(workers.len(), (u64::MAX, self.now));
+        self.idle.resize(workers.len(), 0);
+        // Rules 1 and 3 in the small: never blame a worker for a moment in which nobody ran.
+        let patience = self
+            .settings
+            .failure_window()
+            .max(std::time::Duration::from_millis(100));
+        let mut stalled = false;
+        for ((known, idle), seen) in self
+            .workers
+            .iter_mut()
+            .zip(self.idle.iter_mut())
+            .zip(workers.iter())
+        {
+            *idle = seen.idle_iterations;
+            if known.0 != seen.iterations || self.lateness.now_late {
+                *known = (seen.iterations, self.now);
+            } else if self.now.since(known.1) >= patience {
+                stalled = true;
+            }
+        }
+        self.worker_stalled = stalled;
+    }
+
+    pub(super) fn update_fitness(&mut self) {
+        let before = self.unfit;
+        self.unfit = if self.worker_stalled {
+            Some(UnfitReason::WorkerStalled)
+        } else if self.link_fitness.fit() == Some(false) {
+            Some(UnfitReason::LinksBelowMinimum)
+        } else {
+            None
+        };
+        if self.unfit != before {
+            self.urgent = true;
+            // The role shown moves between PASSIVE and DOWN without a change of phase.
+            if matches!(self.phase, Phase::Standby { .. }) {
+                self.why = match (before, self.unfit) {
+                    (_, Some(unfit)) => reason_of(unfit),
+                    (Some(UnfitReason::WorkerStalled), None) => Reason::WorkersRecovered,
+                    (_, None) => Reason::LinksRecovered,
+                };
+            }
+        }
+    }
+
+    pub(super) fn learn(&mut self, learned: &[Learned]) {
+        if self.carrying() {
+            for l in learned {
+                self.learn_mac(l.pair, l.side, l.mac);
+            }
+        }
+        if self.now >= self.next_ageing {
+            self.next_ageing = self.now + std::time::Duration::from_secs(1);
+            for pair in 0..self.macs.len() {
+                let Some(table) = self.macs.get_mut(pair) else {
+                    continue;
+                };
+                let number = u16::try_from(pair).unwrap_or(u16::MAX);
+                for change in table.age(self.now) {
+                    let action = Action::SetMac {
+                        pair: number,
+                        mac: change.mac,
+                        side: change.side,
+                    };
+                    self.out.push(action);
+                }
+            }
+        }
+    }
+
+    pub(super) fn learn_mac(&mut self, pair: u16, side: Side, mac: [u8; 6]) {
+        let Some(table) = self.macs.get_mut(usize::from(pair)) else {
+            return;
+        };
+        if let Some(change) = table.learn(mac, side, self.now) {
+            self.out.push(Action::SetMac {
+                pair,
+                mac: change.mac,
+                side: change.side,
+            });
+        }
+    }
+}
+
+/// The event's reason for an unfitness.
+pub(super) fn reason_of(unfit: UnfitReason) -> Reason {
+    match unfit {
+        UnfitReason::LinksBelowMinimum => Reason::LinksBelowMinimum,
+        UnfitReason::WorkerStalled => Reason::WorkerStalled,
+    }
+}

@@ -1,0 +1,596 @@
+//! The node: puts peers, links, flaps and the lease together, and decides.
+//!
+//! ```text
+//!                    listened, nobody better
+//!   INIT ──────────────────────────────────────────────► ACTIVE ◄─────────┐
+//!     │ listened, a peer is ACTIVE or better               │ stop, suspend,│ nobody left,
+//!     ▼                                                    │ unfit, asked  │ or handed to us
+//!   PASSIVE ◄── fit / unfit ──► DOWN                       ▼               │
+//!     ▲                                              handing over          │
+//!     │        gate closed                                 │               │
+//!     ├────────────────────────────────────────────────────┘               │
+//!     │        lease expired, or the lesser of two ACTIVE                  │
+//!     ├───────────────────────────────────────────────── ACTIVE            │
+//!     └────────────────────────────────────────────────────────────────────┘
+//!   SUSPENDED, BYPASS: out of the election until an operator says otherwise
+//! ```
+
+mod alarms;
+mod fitness;
+mod handover;
+mod operator;
+mod roles;
+mod sending;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::action::{Action, CardCommand, GateMode};
+use crate::bandwidth::Meter;
+use crate::events::{Alarm, Event, EventLog, Reason, Subject};
+use crate::flaps::Flaps;
+use crate::link_pairs::{LinkFitness, LinkPair};
+use crate::macs::MacTable;
+use crate::message::{Body, MAX_PEERS, Message, Role, Side, UnfitReason};
+use crate::observation::{Observation, RequestId};
+use crate::peer::{OwnSession, Peer, Refusal, Thresholds};
+use crate::settings::{Mode, OnMaxFlaps, Settings, Topology};
+use crate::state::SavedState;
+use crate::time::Time;
+
+use handover::HandingOver;
+pub use view::Lateness;
+
+/// How long a start waits for the HA port to find its carrier. A peer at the other end of a direct
+/// cable that is switched off never gives one.
+pub const HA_PORT_GRACE: Duration = Duration::from_secs(3);
+
+/// Who this instance is, and what it remembers.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The instance id, 1 to 65535.
+    pub instance: u16,
+    /// This run's boot id: larger than those of earlier runs, as far as the clock allows.
+    pub boot: u64,
+    /// Number of link pairs.
+    pub pairs: u16,
+    /// Digest of what must agree within the stack.
+    pub config_digest: u64,
+    /// The operator's settings.
+    pub settings: Settings,
+    /// What the state file held.
+    pub saved: SavedState,
+    /// What was wrong with the state file, if anything.
+    pub state_file_problem: Option<String>,
+}
+
+/// Taking over from an ACTIVE that is still open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TakingOver {
+    from: u16,
+    deadline: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Init { listen_from: Option<Time> },
+    Standby { listen_until: Option<Time> },
+    Active { taking_over: Option<TakingOver> },
+    HandingOver(HandingOver),
+    Suspended,
+    Latched,
+    Stopping { since: Time, goodbyes: u8 },
+    Stopped,
+}
+
+/// What we ask an ACTIVE peer for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    Preempt,
+    Operator { until: Time },
+}
+
+/// One instance's decisions.
+#[derive(Clone, Debug)]
+pub struct Node {
+    instance: u16,
+    boot: u64,
+    config_digest: u64,
+    settings: Settings,
+
+    phase: Phase,
+    epoch: u64,
+    /// The epoch of our own tenure.
+    tenure: u64,
+    suspended: bool,
+    latched: bool,
+    no_active_since: Option<Time>,
+    shown: Role,
+    shown_since: Time,
+    why: Reason,
+    flaps: Flaps,
+    asking: Option<Asking>,
+    preempt_at: Option<Time>,
+    operator_hold: bool,
+    nobody_active_since: Option<Time>,
+    retry_handover_at: Time,
+
+    peers: BTreeMap<u16, Peer>,
+    highest_boots: BTreeMap<u16, u64>,
+    refused: BTreeMap<&'static str, u64>,
+
+    pairs: Vec<LinkPair>,
+    link_fitness: LinkFitness,
+    workers: Vec<(u64, Time)>,
+    idle: Vec<u64>,
+    worker_stalled: bool,
+    unfit: Option<UnfitReason>,
+    meter: Meter,
+    macs: Vec<MacTable>,
+
+    gates: GateMode,
+    gates_set_at: Time,
+    gates_adopted: bool,
+    lease_until: Option<Time>,
+
+    seq: u64,
+    recent_marks: (u64, u64, Time),
+    next_send: Time,
+    urgent: bool,
+    sent_gate_open: bool,
+    next_mac_delta: Time,
+    next_mac_full: Time,
+    next_ageing: Time,
+    announce_queue: VecDeque<(u16, Side, [u8; 6])>,
+    announce_rounds: Vec<Time>,
+    announcements_pending: usize,
+
+    started: Time,
+    now: Time,
+    unix_ms: u64,
+    promised: Option<Time>,
+    lateness: Lateness,
+    log: EventLog,
+    reject_until: BTreeMap<Alarm, Time>,
+    saved: Option<SavedState>,
+    ha_link_up: bool,
+    out: Vec<Action>,
+}
+
+impl Node {
+    /// A node that starts now. Its first step emits what the start requires.
+    #[must_use]
+    pub fn new(config: NodeConfig, now: Time, unix_ms: u64) -> Self {
+        let NodeConfig {
+            instance,
+            boot,
+            pairs,
+            config_digest,
+            settings,
+            saved,
+            ..
+        } = &config;
+        let flaps = Flaps::restore(&saved.flaps_unix_ms, now, unix_ms);
+        let meter = Meter::new(settings.bandwidth_interval);
+        let pair_states = (0..*pairs)
+            .map(|_| LinkPair::new(now, settings.settle))
+            .collect::<Vec<_>>();
+        let mut node = Self {
+            instance: *instance,
+            boot: *boot,
+            config_digest: *config_digest,
+            settings: settings.clone(),
+            phase: Phase::Init { listen_from: None },
+            epoch: saved.epoch,
+            tenure: 0,
+            suspended: saved.suspended,
+            latched: false,
+            no_active_since: None,
+            shown: Role::Init,
+            shown_since: now,
+            why: Reason::Started,
+            flaps,
+            asking: None,
+            preempt_at: None,
+            operator_hold: false,
+            nobody_active_since: None,
+            retry_handover_at: now,
+            peers: BTreeMap::new(),
+            highest_boots: saved.boots.clone(),
+            refused: BTreeMap::new(),
+            pairs: pair_states,
+            link_fitness: LinkFitness::default(),
+            workers: Vec::new(),
+            idle: Vec::new(),
+            worker_stalled: false,
+            unfit: None,
+            meter,
+            macs: (0..*pairs).map(|_| MacTable::default()).collect(),
+            gates: GateMode::Block,
+            gates_set_at: now,
+            gates_adopted: false,
+            lease_until: None,
+            seq: 0,
+            recent_marks: (0, 0, now),
+            next_send: now,
+            urgent: false,
+            sent_gate_open: false,
+            next_mac_delta: now,
+            next_mac_full: now,
+            next_ageing: now,
+            announce_queue: VecDeque::new(),
+            announce_rounds: Vec::new(),
+            announcements_pending: 0,
+            started: now,
+            now,
+            unix_ms,
+            promised: None,
+            lateness: Lateness::default(),
+            log: EventLog::default(),
+            reject_until: BTreeMap::new(),
+            saved: None,
+            ha_link_up: false,
+            out: Vec::new(),
+        };
+        node.start(&config);
+        node
+    }
+
+    fn start(&mut self, config: &NodeConfig) {
+        self.note(
+            Subject::Note(format!("instance {} starts", self.instance)),
+            Reason::Started,
+        );
+        if let Some(problem) = &config.state_file_problem {
+            self.alarm(Alarm::StateFile(problem.clone()), true);
+        }
+        self.set_gates(self.idle_gate());
+        if self.settings.leased() {
+            self.out.push(Action::RevokeLease);
+        } else {
+            self.out.push(Action::LeaseForever);
+        }
+        if config.saved.suspended {
+            self.enter(Phase::Suspended, Reason::OperatorSuspended);
+        }
+        if config.saved.active {
+            self.flap(Reason::DiedWhileActive);
+        }
+        if config.saved.latched && self.settings.mode == Mode::ActivePassive {
+            self.latch();
+        }
+    }
+
+    /// One step: takes what happened, returns what to do, in order.
+    pub fn step(&mut self, observation: &Observation<'_>) -> Vec<Action> {
+        self.now = observation.now.max(self.now);
+        self.unix_ms = observation.unix_ms;
+        self.ha_link_up = observation.ha_link_up;
+        self.gates_adopted = observation.gates_adopted && self.gates_set_at < self.now;
+        self.announcements_pending = observation.announcements_pending;
+        let late = self.note_lateness();
+
+        self.check_lease();
+        for message in observation.messages {
+            self.take_message(message);
+        }
+        self.judge_peers(late);
+        self.take_rejects(observation.rejects);
+        self.watch_links(observation.links);
+        self.watch_workers(observation.workers);
+        self.learn(observation.learned);
+        self.meter.sample(self.now, observation.bytes);
+        self.update_fitness();
+        for &(id, request) in observation.requests {
+            self.operator(id, request);
+        }
+        self.decide();
+        self.check_alarms();
+        self.announce();
+        self.send_due();
+        self.show_role();
+        self.persist();
+        self.promised = Some(self.next_deadline());
+        std::mem::take(&mut self.out)
+    }
+
+    /// By when [`Self::step`] wants to be called again, at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Time {
+        let peers = self
+            .peers
+            .values()
+            .filter_map(|p| p.next_deadline(self.settings.interval));
+        let mut next = peers.fold(self.next_send, Time::min);
+        if let Some(lease) = self.lease_until {
+            next = next.min(lease);
+        }
+        next.max(self.now)
+    }
+
+    /// Applies a reload (rule 24): thresholds and intervals, without losing the role.
+    pub fn apply(&mut self, settings: Settings, config_digest: u64) {
+        self.meter.set_interval(settings.bandwidth_interval);
+        self.settings = settings;
+        self.config_digest = config_digest;
+        self.next_send = self.next_send.min(self.now + self.settings.interval);
+        self.preempt_at = None;
+        self.urgent = true;
+        self.note(
+            Subject::Note("configuration reloaded".into()),
+            Reason::Reloaded,
+        );
+    }
+
+    // --- small helpers that every part uses ---
+
+    fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            interval: self.settings.interval,
+            failure: self.settings.failure_threshold,
+            recovery: self.settings.recovery_threshold,
+        }
+    }
+
+    fn own_session(&self) -> OwnSession {
+        OwnSession {
+            instance: self.instance,
+            boot: self.boot,
+            recent_seq: self.recent_marks.0,
+        }
+    }
+
+    fn fit(&self) -> bool {
+        self.unfit.is_none() && self.link_fitness.fit() == Some(true)
+    }
+
+    fn pairs_up(&self) -> u16 {
+        u16::try_from(self.pairs.iter().filter(|p| p.up()).count()).unwrap_or(u16::MAX)
+    }
+
+    fn event(&mut self, subject: Subject, why: Reason) {
+        let event: Event = self.log.push(self.now, self.unix_ms, subject, why);
+        self.out.push(Action::Event(event));
+    }
+
+    fn note(&mut self, subject: Subject, why: Reason) {
+        self.event(subject, why);
+    }
+
+    fn alarm(&mut self, alarm: Alarm, on: bool) {
+        if let Some(event) = self.log.set_alarm(self.now, self.unix_ms, alarm, on) {
+            self.out.push(Action::Event(event));
+        }
+    }
+
+    fn answer(&mut self, id: RequestId, result: Result<String, String>) {
+        self.out.push(Action::Answer { id, result });
+    }
+
+    fn set_gates(&mut self, mode: GateMode) {
+        self.gates = mode;
+        self.gates_set_at = self.now;
+        self.gates_adopted = false;
+        self.out.push(Action::SetGates(mode));
+    }
+
+    /// The gate of an instance that is not ACTIVE: in series it lets frames through.
+    fn idle_gate(&self) -> GateMode {
+        match (self.settings.mode, self.settings.topology) {
+            (Mode::ActivePassive, Topology::Series) => GateMode::Wire,
+            _ => GateMode::Block,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, why: Reason) {
+        self.suspended |= phase == Phase::Suspended;
+        self.phase = phase;
+        self.why = why;
+        self.urgent = true;
+    }
+
+    /// The role shown to operators.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match &self.phase {
+            Phase::Init { .. } => Role::Init,
+            Phase::Standby { .. } if self.fit() => Role::Passive,
+            Phase::Standby { .. } | Phase::Stopping { .. } | Phase::Stopped => Role::Down,
+            Phase::Active { .. } | Phase::HandingOver(_) => Role::Active,
+            Phase::Suspended => Role::Suspended,
+            Phase::Latched if self.settings.primary => Role::Bypass,
+            Phase::Latched => Role::Suspended,
+        }
+    }
+
+    fn show_role(&mut self) {
+        let role = self.role();
+        if role != self.shown {
+            let from = self.shown;
+            self.shown = role;
+            self.shown_since = self.now;
+            self.event(Subject::Role { from, to: role }, self.why);
+        }
+    }
+
+    fn persist(&mut self) {
+        self.flaps.prune(self.now, self.settings.flap_window);
+        let saved = SavedState {
+            flaps_unix_ms: Vec::new(),
+            latched: self.latched,
+            suspended: self.suspended,
+            active: matches!(self.phase, Phase::Active { .. } | Phase::HandingOver(_)),
+            epoch: self.epoch,
+            boots: self.highest_boots.clone(),
+        };
+        // The stamps wobble with the wall clock: compare what they stand for, not the stamps.
+        let flaps = self.flaps.stamps(self.now, self.unix_ms);
+        let unchanged = self.saved.as_ref().is_some_and(|last| {
+            last.flaps_unix_ms.len() == flaps.len()
+                && SavedState {
+                    flaps_unix_ms: Vec::new(),
+                    ..last.clone()
+                } == saved
+        });
+        if !unchanged {
+            let saved = SavedState {
+                flaps_unix_ms: flaps,
+                ..saved
+            };
+            self.saved = Some(saved.clone());
+            self.out.push(Action::Persist(saved));
+        }
+    }
+
+    // --- hearing ---
+
+    fn take_message(&mut self, message: &Message) {
+        if message.instance == self.instance || self.settings.mode == Mode::Standalone {
+            return;
+        }
+        if !self.peers.contains_key(&message.instance) {
+            if self.peers.len() >= MAX_PEERS {
+                self.alarm(Alarm::TooManyPeers, true);
+                return;
+            }
+            let highest = self
+                .highest_boots
+                .get(&message.instance)
+                .copied()
+                .unwrap_or(0);
+            let peer = Peer::new(message.instance, highest, self.now);
+            self.peers.insert(message.instance, peer);
+        }
+        let own = self.own_session();
+        let thresholds = self.thresholds();
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&message.instance) else {
+            return;
+        };
+        let echoes = match &message.body {
+            Body::Heartbeat(h) => h.echoes.as_slice(),
+            Body::Macs(_) => &[],
+        };
+        let accepted = match peer.admit(message.boot, message.seq, echoes, &own) {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                let cause = match refusal {
+                    Refusal::Replay => "replay",
+                    Refusal::OldSession => "old_session",
+                };
+                *self.refused.entry(cause).or_default() += 1;
+                return;
+            }
+        };
+        self.highest_boots
+            .insert(message.instance, peer.highest_boot());
+        let change = match &message.body {
+            Body::Heartbeat(heartbeat) => peer.heard(now, heartbeat.clone(), &own, &thresholds),
+            Body::Macs(_) => None,
+        };
+        let goodbye = peer.said_goodbye();
+        if accepted.new_boot {
+            let text = format!("instance {} was restarted", message.instance);
+            self.event(Subject::Note(text), Reason::PeerRestarted);
+        }
+        match &message.body {
+            Body::Heartbeat(h) => self.epoch = self.epoch.max(h.epoch),
+            Body::Macs(chunk) if !self.carrying() => {
+                for mac in &chunk.macs {
+                    self.learn_mac(chunk.pair, chunk.side, *mac);
+                }
+            }
+            Body::Macs(_) => {}
+        }
+        if let Some(change) = change {
+            let why = if goodbye {
+                Reason::PeerStopped
+            } else {
+                Reason::HeartbeatsGood
+            };
+            let peer = message.instance;
+            self.event(
+                Subject::Health {
+                    peer,
+                    from: change.from,
+                    to: change.to,
+                },
+                why,
+            );
+        }
+    }
+
+    fn judge_peers(&mut self, late: bool) {
+        let thresholds = self.thresholds();
+        let mut changes = Vec::new();
+        for peer in self.peers.values_mut() {
+            if let Some(change) = peer.judge(self.now, late, &thresholds) {
+                changes.push((peer.instance(), change));
+            }
+        }
+        for (peer, change) in changes {
+            let subject = Subject::Health {
+                peer,
+                from: change.from,
+                to: change.to,
+            };
+            self.event(subject, Reason::HeartbeatsMissed);
+        }
+    }
+
+    fn note_lateness(&mut self) -> bool {
+        let Some(promised) = self.promised else {
+            return false;
+        };
+        let by = self.now.since(promised);
+        let late = by > self.settings.interval / 2;
+        self.lateness.note(by, late);
+        late
+    }
+
+    /// Carrying the traffic: ACTIVE, or handing over.
+    fn carrying(&self) -> bool {
+        matches!(self.phase, Phase::Active { .. } | Phase::HandingOver(_))
+    }
+
+    // --- flaps (rule 13) ---
+
+    /// Counts an exit from ACTIVE that no operator asked for; true when it was one too many.
+    fn flap(&mut self, why: Reason) -> bool {
+        self.flaps.record(self.now);
+        let count = self.flaps.count(self.now, self.settings.flap_window);
+        self.event(Subject::Flap { count }, why);
+        let too_many = self.settings.mode == Mode::ActivePassive
+            && self.settings.max_flaps > 0
+            && count > self.settings.max_flaps;
+        if too_many {
+            self.latch();
+        }
+        too_many
+    }
+
+    fn latch(&mut self) {
+        self.latched = true;
+        self.set_gates(self.idle_gate());
+        if self.settings.leased() {
+            self.out.push(Action::RevokeLease);
+            self.lease_until = None;
+        }
+        self.enter(Phase::Latched, Reason::MaxFlaps);
+        self.alarm(Alarm::Latched, true);
+        if self.settings.primary {
+            let command = match (self.settings.on_max_flaps, self.settings.topology) {
+                (Some(OnMaxFlaps::Bypass), _) | (None, Topology::Series) => CardCommand::Bypass,
+                (Some(OnMaxFlaps::Disconnect), _) | (None, Topology::Parallel) => {
+                    CardCommand::Disconnect
+                }
+                (Some(OnMaxFlaps::Tap), _) => CardCommand::Tap,
+            };
+            self.out.push(Action::Card(command));
+        }
+    }
+}

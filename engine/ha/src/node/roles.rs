@@ -1,0 +1,374 @@
+//! Who is ACTIVE (rules 6, 7, 9, 10 and 11).
+
+use std::time::Duration;
+
+use crate::action::{Action, CardCommand, GateMode};
+use crate::claim::{ActiveClaim, Candidacy};
+use crate::events::{Alarm, Reason};
+use crate::message::{Flags, Health, Heartbeat, Role};
+use crate::settings::Mode;
+use crate::time::Time;
+
+use super::fitness::reason_of;
+use super::handover::Then;
+use super::{Asking, HA_PORT_GRACE, Node, Phase, TakingOver};
+
+impl Node {
+    pub(super) fn decide(&mut self) {
+        match self.phase.clone() {
+            Phase::Init { listen_from } => self.decide_init(listen_from),
+            Phase::Standby { listen_until } => self.decide_standby(listen_until),
+            Phase::Active { taking_over } => self.decide_active(taking_over),
+            Phase::HandingOver(state) => self.progress_handover(state),
+            Phase::Stopping { since, goodbyes } => self.decide_stopping(since, goodbyes),
+            Phase::Suspended | Phase::Latched | Phase::Stopped => {}
+        }
+        if !matches!(self.phase, Phase::Standby { .. }) {
+            self.asking = None;
+            self.preempt_at = None;
+        }
+    }
+
+    /// Rule 6: listening for one whole failure window after the HA port passes frames.
+    fn decide_init(&mut self, listen_from: Option<Time>) {
+        if self.settings.mode != Mode::ActivePassive {
+            self.out.push(Action::Card(CardCommand::Inline));
+            self.become_active(Reason::NoPeerByMode, None);
+            return;
+        }
+        let Some(from) = listen_from else {
+            let grace_over = self.now.since(self.started) >= HA_PORT_GRACE;
+            if self.ha_link_up || grace_over {
+                self.phase = Phase::Init {
+                    listen_from: Some(self.now),
+                };
+            }
+            return;
+        };
+        if self.now.since(from) < self.settings.failure_window()
+            || self.link_fitness.fit().is_none()
+        {
+            return;
+        }
+        self.out.push(Action::Card(CardCommand::Inline));
+        if !self.promote_if_right() {
+            let why = if self.active_peer().is_some() {
+                Reason::PeerIsActive
+            } else {
+                Reason::PeerIsPreferred
+            };
+            let why = if self.fit() {
+                why
+            } else {
+                self.unfit.map_or(why, reason_of)
+            };
+            self.enter(Phase::Standby { listen_until: None }, why);
+        }
+    }
+
+    fn decide_standby(&mut self, listen_until: Option<Time>) {
+        if let Some(until) = listen_until {
+            if self.now < until {
+                return;
+            }
+            self.phase = Phase::Standby { listen_until: None };
+            self.urgent = true;
+        }
+        if self.promote_if_right() {
+            return;
+        }
+        self.consider_preemption();
+    }
+
+    /// Becomes ACTIVE when it is ours to be (rules 6, 7 and 10).
+    fn promote_if_right(&mut self) -> bool {
+        // Rule 7: the peer says that it hands over, to us.
+        let handed = self.peers.values().find_map(|p| {
+            let h = p.heartbeat()?;
+            let to_us = h.role == Role::Active
+                && h.flags.has(Flags::HANDING_OVER)
+                && h.successor == self.instance;
+            to_us.then_some(p.instance())
+        });
+        if let Some(from) = handed {
+            if self.fit() {
+                let deadline = self.now + self.failure_window_with(from) * 4;
+                self.become_active(Reason::PeerHandsOver, Some(TakingOver { from, deadline }));
+                return true;
+            }
+            return false;
+        }
+        if self.active_peer().is_some() {
+            self.nobody_active_since = None;
+            return false;
+        }
+        let since = *self.nobody_active_since.get_or_insert(self.now);
+        let mut present = self
+            .peers
+            .values()
+            .filter_map(|p| p.heartbeat().map(|h| (p, h)))
+            .peekable();
+        if present.peek().is_none() {
+            let silent = self.peers.values().any(|p| p.last().is_some());
+            let why = if silent {
+                Reason::PeerUnhealthy
+            } else {
+                Reason::NoPeerHeard
+            };
+            self.become_active(why, None);
+            return true;
+        }
+        let ours = Candidacy::new(self.fit(), self.settings.primary, self.instance);
+        let better = present.any(|(p, h)| {
+            stands(h)
+                && Candidacy::new(
+                    h.flags.has(Flags::FIT),
+                    h.flags.has(Flags::PRIMARY),
+                    p.instance(),
+                ) > ours
+        });
+        // A better candidate that does not move is no reason to have nobody ACTIVE.
+        let patience = HA_PORT_GRACE + self.settings.failure_window() * 2;
+        if better && self.now.since(since) < patience {
+            return false;
+        }
+        self.become_active(Reason::NoActivePeer, None);
+        true
+    }
+
+    /// The primary asks for its role back, after a delay that doubles with each recent flap.
+    fn consider_preemption(&mut self) {
+        if let Some(Asking::Operator { until }) = self.asking
+            && self.now < until
+        {
+            return;
+        }
+        let holder = self.active_peer().and_then(|id| self.peers.get(&id));
+        let wanted = self.settings.preempt
+            && self.settings.primary
+            && !self.operator_hold
+            && self.fit()
+            && holder.is_some_and(|p| p.health() == Health::Healthy && !p.says(Flags::PRIMARY));
+        if !wanted {
+            self.preempt_at = None;
+            self.asking = None;
+            return;
+        }
+        let flaps = self
+            .flaps
+            .count(self.now, self.settings.flap_window)
+            .min(16);
+        let delay = self.settings.preempt_delay * 2u32.pow(flaps);
+        let delay = delay.min(self.settings.flap_window.max(self.settings.preempt_delay));
+        let at = *self.preempt_at.get_or_insert(self.now + delay);
+        if self.now < at {
+            self.asking = None;
+        } else if self.asking.is_none() {
+            self.asking = Some(Asking::Preempt);
+            self.urgent = true;
+        }
+    }
+
+    fn decide_active(&mut self, taking_over: Option<TakingOver>) {
+        if self.settings.mode != Mode::ActivePassive {
+            return;
+        }
+        if self.yield_to_better(taking_over) {
+            return;
+        }
+        if let Some(state) = taking_over {
+            self.progress_takeover(state);
+            return;
+        }
+        if let Some((peer, why)) = self.asked_to_hand_over() {
+            if why == Reason::OperatorSwitchover {
+                self.operator_hold = true;
+            }
+            self.begin_handover(peer, why, Then::Standby);
+            return;
+        }
+        // Rule 18, and rule 10: without a fit successor the incumbent stays.
+        if let Some(unfit) = self.unfit
+            && self.now >= self.retry_handover_at
+            && let Some(successor) = self.best_successor()
+        {
+            self.begin_handover(successor, reason_of(unfit), Then::Standby);
+        }
+    }
+
+    /// Rule 8, the successor's side: from TakingOver to Forward when the old gate is closed.
+    fn progress_takeover(&mut self, state: TakingOver) {
+        let still_open = self
+            .peers
+            .get(&state.from)
+            .is_some_and(|p| p.present() && p.says(Flags::GATE_OPEN));
+        if !still_open {
+            self.phase = Phase::Active { taking_over: None };
+            if self.settings.leased() {
+                self.set_gates(GateMode::Forward);
+                self.begin_announcing();
+            }
+            return;
+        }
+        if self.now >= state.deadline {
+            // It is there, it hears us or not, and it does not close: two open gates would be a
+            // loop, so we are the one who steps back.
+            self.leave_active(Reason::HandoverTimedOut, Then::Standby);
+        }
+    }
+
+    fn asked_to_hand_over(&self) -> Option<(u16, Reason)> {
+        self.peers.values().find_map(|p| {
+            let h = p.heartbeat()?;
+            let able = p.health() == Health::Healthy
+                && h.role == Role::Passive
+                && h.flags.has(Flags::FIT)
+                && h.flags.has(Flags::REQUEST_ACTIVE);
+            if !able || self.now < self.retry_handover_at {
+                return None;
+            }
+            if h.flags.has(Flags::OPERATOR) {
+                return Some((p.instance(), Reason::OperatorSwitchover));
+            }
+            let preferred = h.flags.has(Flags::PRIMARY) && !self.settings.primary;
+            preferred.then_some((p.instance(), Reason::Preempted))
+        })
+    }
+
+    /// Rule 9: of two ACTIVE instances that hear each other, the lesser claim yields at once.
+    fn yield_to_better(&mut self, taking_over: Option<TakingOver>) -> bool {
+        let ours = ActiveClaim::new(
+            self.fit(),
+            self.pairs_up(),
+            self.tenure,
+            self.settings.primary,
+            self.instance,
+        );
+        let mut rivals = Vec::new();
+        for peer in self.peers.values() {
+            let Some(last) = peer.last() else { continue };
+            let h = &last.heartbeat;
+            // An UNHEALTHY peer that is heard again is a rival from its first heartbeat on.
+            let fresh = self.now.since(last.at) < peer.interval(self.settings.interval) * 2;
+            let leaving = h.flags.has(Flags::HANDING_OVER) && h.successor == self.instance;
+            let ours_to_take = leaving && taking_over.is_some_and(|t| t.from == peer.instance());
+            if !fresh || h.role != Role::Active || peer.said_goodbye() || ours_to_take {
+                continue;
+            }
+            let theirs = ActiveClaim::new(
+                h.flags.has(Flags::FIT),
+                h.pairs_up,
+                h.epoch,
+                h.flags.has(Flags::PRIMARY),
+                peer.instance(),
+            );
+            rivals.push((peer.instance(), theirs, self.deaf(peer.instance())));
+        }
+        for (peer, theirs, deaf) in rivals {
+            let why = if theirs > ours {
+                Reason::DualActiveYielded
+            } else if deaf {
+                Reason::DualActivePeerDeaf
+            } else {
+                continue;
+            };
+            self.alarm(Alarm::DualActive(peer), true);
+            self.leave_active(why, Then::Standby);
+            return true;
+        }
+        false
+    }
+
+    /// This peer is heard, was heard for long enough to have heard us, and does not echo us.
+    pub(super) fn deaf(&self, peer: u16) -> bool {
+        let Some(peer) = self.peers.get(&peer) else {
+            return false;
+        };
+        let patience = self.failure_window_with(peer.instance()) + self.settings.interval * 2;
+        let known_for = self.now.since(self.shown_since.max(self.started));
+        let heard_enough = peer.heartbeats() > u64::from(self.settings.failure_threshold) + 2;
+        let silent_for = peer
+            .hears_us_at()
+            .map_or(known_for, |at| self.now.since(at));
+        heard_enough && known_for >= patience && silent_for >= patience
+    }
+
+    pub(super) fn become_active(&mut self, why: Reason, taking_over: Option<TakingOver>) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.tenure = self.epoch;
+        self.operator_hold = false;
+        self.nobody_active_since = None;
+        self.retry_handover_at = self.now;
+        let mode = match taking_over {
+            Some(_) if self.settings.leased() => GateMode::TakingOver,
+            _ => GateMode::Forward,
+        };
+        self.set_gates(mode);
+        self.enter(Phase::Active { taking_over }, why);
+        self.begin_announcing();
+    }
+
+    /// Rule 11: an ACTIVE that did not run finds its lease expired on waking.
+    pub(super) fn check_lease(&mut self) {
+        let expired =
+            self.settings.leased() && self.lease_until.is_some_and(|until| self.now > until);
+        if !(expired && self.carrying()) {
+            return;
+        }
+        self.leave_active(Reason::LeaseExpired, Then::Standby);
+        if matches!(self.phase, Phase::Standby { .. }) {
+            let listen_until = Some(self.now + self.settings.failure_window());
+            self.phase = Phase::Standby { listen_until };
+        }
+    }
+
+    fn decide_stopping(&mut self, since: Time, goodbyes: u8) {
+        let closed = self.gates_adopted || self.now.since(since) >= Duration::from_millis(100);
+        if !closed {
+            return;
+        }
+        if goodbyes >= 3 {
+            self.phase = Phase::Stopped;
+            self.why = Reason::Stopped;
+            self.out.push(Action::Exit);
+            return;
+        }
+        self.phase = Phase::Stopping {
+            since,
+            goodbyes: goodbyes + 1,
+        };
+        self.urgent = true;
+    }
+
+    /// A peer that is present and ACTIVE.
+    pub(super) fn active_peer(&self) -> Option<u16> {
+        self.peers
+            .values()
+            .find(|p| p.role() == Some(Role::Active))
+            .map(super::Peer::instance)
+    }
+
+    /// The failure window by which this peer judges us, as far as we know its settings.
+    pub(super) fn failure_window_with(&self, peer: u16) -> Duration {
+        let own = self.settings.failure_window();
+        let Some(h) = self
+            .peers
+            .get(&peer)
+            .and_then(|p| p.last())
+            .map(|r| &r.heartbeat)
+        else {
+            return own;
+        };
+        let interval = h.interval.max(self.settings.interval);
+        own.max(interval * u32::from(h.failure_threshold.max(1)))
+    }
+}
+
+/// Whether a peer that is not ACTIVE stands for the office.
+fn stands(h: &Heartbeat) -> bool {
+    match h.role {
+        Role::Init => true,
+        Role::Passive | Role::Down => !h.flags.has(Flags::LISTENING),
+        Role::Active | Role::Bypass | Role::Suspended => false,
+    }
+}

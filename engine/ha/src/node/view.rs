@@ -1,0 +1,212 @@
+//! What consoles see of a node.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::action::GateMode;
+use crate::bandwidth::Rates;
+use crate::events::{Alarm, Event, Reason};
+use crate::link_pairs::LinkPair;
+use crate::message::{Role, Side, UnfitReason};
+use crate::peer::Peer;
+use crate::settings::Settings;
+use crate::time::Time;
+
+use super::{Node, Phase};
+
+/// How late our own loop was (rule 3): what a peer must not be blamed for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lateness {
+    /// The largest lateness of this run.
+    pub max: Duration,
+    /// Steps that came more than half an interval late.
+    pub late_steps: u64,
+    /// The step that runs is one of them.
+    pub(super) now_late: bool,
+}
+
+impl Lateness {
+    pub(super) fn note(&mut self, by: Duration, late: bool) {
+        self.max = self.max.max(by);
+        self.late_steps += u64::from(late);
+        self.now_late = late;
+    }
+}
+
+impl Node {
+    /// This instance's id.
+    #[must_use]
+    pub fn instance(&self) -> u16 {
+        self.instance
+    }
+
+    /// Since when the role is what it is.
+    #[must_use]
+    pub fn role_since(&self) -> Time {
+        self.shown_since
+    }
+
+    /// Why the role is what it is.
+    #[must_use]
+    pub fn role_reason(&self) -> Reason {
+        self.why
+    }
+
+    /// To whom we are handing over, if we are.
+    #[must_use]
+    pub fn handing_over_to(&self) -> Option<u16> {
+        match &self.phase {
+            Phase::HandingOver(state) => Some(state.successor),
+            _ => None,
+        }
+    }
+
+    /// Fit to carry the traffic.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.fit()
+    }
+
+    /// Why not, where that is known.
+    #[must_use]
+    pub fn unfit_reason(&self) -> Option<UnfitReason> {
+        self.unfit
+    }
+
+    /// ACTIVE although not fit (rule 10).
+    #[must_use]
+    pub fn degraded(&self) -> bool {
+        self.carrying() && !self.fit()
+    }
+
+    /// Latched by too many flaps.
+    #[must_use]
+    pub fn latched(&self) -> bool {
+        self.phase == Phase::Latched
+    }
+
+    /// Suspended by an operator.
+    #[must_use]
+    pub fn suspended(&self) -> bool {
+        self.phase == Phase::Suspended
+    }
+
+    /// Preemption waits because an operator switched over.
+    #[must_use]
+    pub fn preemption_held(&self) -> bool {
+        self.operator_hold
+    }
+
+    /// When the role will be taken back, if that is planned.
+    #[must_use]
+    pub fn preempt_at(&self) -> Option<Time> {
+        self.preempt_at
+    }
+
+    /// The takeover epoch: our own while we carry the traffic, else the largest seen.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        if self.carrying() {
+            self.tenure
+        } else {
+            self.epoch
+        }
+    }
+
+    /// Flaps within the window.
+    #[must_use]
+    pub fn flaps(&self) -> u32 {
+        self.flaps.count(self.now, self.settings.flap_window)
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The digest that heartbeats carry.
+    #[must_use]
+    pub fn config_digest(&self) -> u64 {
+        self.config_digest
+    }
+
+    /// The end of the lease, where one is held.
+    #[must_use]
+    pub fn lease_until(&self) -> Option<Time> {
+        self.lease_until
+    }
+
+    /// What the gates were told last.
+    #[must_use]
+    pub fn gates(&self) -> GateMode {
+        self.gates
+    }
+
+    /// Every peer that was heard in this run.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values()
+    }
+
+    /// Whether we hear this peer and it does not hear us.
+    #[must_use]
+    pub fn peer_is_deaf(&self, peer: u16) -> bool {
+        self.deaf(peer)
+    }
+
+    /// The link pairs, in the order of the configuration.
+    #[must_use]
+    pub fn link_pairs(&self) -> &[LinkPair] {
+        &self.pairs
+    }
+
+    /// Addresses known on a side of a pair.
+    #[must_use]
+    pub fn macs_known(&self, pair: usize, side: Side) -> usize {
+        self.macs.get(pair).map_or(0, |t| t.count(side))
+    }
+
+    /// Measured bandwidth (rule 20).
+    #[must_use]
+    pub fn bandwidth(&self) -> Rates {
+        self.meter.rates()
+    }
+
+    /// How late our own loop was.
+    #[must_use]
+    pub fn lateness(&self) -> Lateness {
+        self.lateness
+    }
+
+    /// Recent events, oldest first.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator {
+        self.log.iter()
+    }
+
+    /// The alarms that stand.
+    pub fn alarms(&self) -> impl Iterator<Item = (&Alarm, Time)> {
+        self.log.alarms()
+    }
+
+    /// Messages refused after their key was verified, by cause.
+    #[must_use]
+    pub fn refused(&self) -> &BTreeMap<&'static str, u64> {
+        &self.refused
+    }
+
+    /// The role last shown.
+    #[must_use]
+    pub fn shown_role(&self) -> Role {
+        self.shown
+    }
+
+    /// Writes a note of the management core's into the event log.
+    pub fn record_note(&mut self, text: String, why: Reason) {
+        self.event(crate::events::Subject::Note(text), why);
+    }
+
+    /// Raises or clears an alarm that the management core watches.
+    pub fn set_alarm(&mut self, alarm: Alarm, on: bool) {
+        self.alarm(alarm, on);
+    }
+}
