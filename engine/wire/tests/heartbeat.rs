@@ -66,13 +66,13 @@ fn rule_05_a_key_is_rotated_in_without_a_gap() {
 const GOLDEN_HEAD: [u8; 102] = [
     // Ethernet: 239.255.43.203 has its top bit cut off
     0x01, 0x00, 0x5e, 0x7f, 0x2b, 0xcb, 0x02, 0x00, 0x00, 0x00, 0x00, 0x0a, 0x08, 0x00,
-    // IPv4: 189 bytes, don't fragment, TTL 255, UDP
-    0x45, 0x00, 0x00, 0xbd, 0x00, 0x00, 0x40, 0x00, 0xff, 0x11, 0x00, 0x00,
+    // IPv4: 191 bytes, don't fragment, TTL 255, UDP
+    0x45, 0x00, 0x00, 0xbf, 0x00, 0x00, 0x40, 0x00, 0xff, 0x11, 0x00, 0x00,
     169, 254, 0, 1, 239, 255, 43, 203,
-    // UDP: 11211 to 11211, 169 bytes
-    0x2b, 0xcb, 0x2b, 0xcb, 0x00, 0xa9, 0x00, 0x00,
-    // payload: magic, version 1, kind 1, 161 bytes
-    b'T', b'W', b'N', b'L', 1, 1, 0x00, 0xa1,
+    // UDP: 11211 to 11211, 171 bytes
+    0x2b, 0xcb, 0x2b, 0xcb, 0x00, 0xab, 0x00, 0x00,
+    // payload: magic, version 1, kind 1, 163 bytes
+    b'T', b'W', b'N', b'L', 1, 1, 0x00, 0xa3,
     b'e', b'd', b'g', b'e', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 1, 0, 0,
@@ -80,8 +80,9 @@ const GOLDEN_HEAD: [u8; 102] = [
     0, 0, 0, 0, 0, 0, 0, 42,
 ];
 #[rustfmt::skip]
-const GOLDEN_BODY: [u8; 85] = [
+const GOLDEN_BODY: [u8; 87] = [
     2, 0x01, 0x13,
+    0, 0,
     0, 0, 0, 0, 0, 0, 0, 7,
     0, 0, 1, 0, 2,
     0, 0, 0, 0, 0x3b, 0x9a, 0xca, 0x00,
@@ -249,7 +250,8 @@ fn any_echo() -> impl Strategy<Value = Echo> {
 
 prop_compose! {
     fn any_heartbeat()(
-        (role, flags, epoch, unfit_reason) in (0..6usize, any::<u16>(), any::<u64>(), any::<u8>()),
+        (role, flags, successor, epoch, unfit_reason) in
+            (0..6usize, any::<u16>(), any::<u16>(), any::<u64>(), any::<u8>()),
         (pairs_total, down, bandwidth_bps) in (any::<u16>(), any::<u16>(), any::<u64>()),
         (flaps, interval_us, failure_threshold) in (any::<u32>(), 1..=u32::MAX, 1..=u8::MAX),
         (config_digest, tx_time_ns) in (any::<u64>(), any::<u64>()),
@@ -258,6 +260,7 @@ prop_compose! {
         Heartbeat {
             role: Role::ALL[role],
             flags: Flags::from_bits(flags),
+            successor,
             epoch,
             unfit_reason,
             pairs_up: pairs_total.saturating_sub(down),

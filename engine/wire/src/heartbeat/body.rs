@@ -6,7 +6,7 @@ use crate::bytes::{Reader, Writer};
 pub const MAX_ECHOES: usize = 16;
 
 /// Bytes of the body without echoes, the echo count included.
-const FIXED_LEN: usize = 50;
+const FIXED_LEN: usize = 52;
 /// Bytes of one echo.
 const ECHO_LEN: usize = 35;
 /// Bytes of the shortest body.
@@ -94,9 +94,11 @@ impl Flags {
     pub const LISTENING: Flags = Flags(128);
     /// Enough link pairs are up.
     pub const LINKS_OK: Flags = Flags(256);
+    /// With [`Flags::REQUEST_ACTIVE`]: an operator asked for it.
+    pub const OPERATOR: Flags = Flags(512);
 
     /// Every bit that has a meaning.
-    const KNOWN: u16 = 0x1ff;
+    const KNOWN: u16 = 0x3ff;
 
     /// From the wire's bits; unknown ones are dropped.
     #[must_use]
@@ -160,6 +162,8 @@ pub struct Heartbeat {
     pub role: Role,
     /// The sender's flags.
     pub flags: Flags,
+    /// To whom a [`Flags::HANDING_OVER`] sender hands over; 0 = nobody.
+    pub successor: u16,
     /// Takeover epoch: the sender's count of takeovers, for rule 9.
     pub epoch: u64,
     /// Why the sender is unfit, by the HA core's closed list; 0 when it is fit.
@@ -193,6 +197,7 @@ impl Heartbeat {
     pub(crate) fn write(&self, out: &mut Writer<'_>) {
         out.u8(self.role as u8);
         out.u16(self.flags.bits());
+        out.u16(self.successor);
         out.u64(self.epoch);
         out.u8(self.unfit_reason);
         out.u16(self.pairs_up);
@@ -221,6 +226,7 @@ impl Heartbeat {
         let mut heartbeat = Heartbeat {
             role: Role::from_wire(from.u8()?)?,
             flags: Flags::from_bits(from.u16()?),
+            successor: from.u16()?,
             epoch: from.u64()?,
             unfit_reason: from.u8()?,
             pairs_up: from.u16()?,

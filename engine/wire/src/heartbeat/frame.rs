@@ -85,7 +85,7 @@ pub struct Header {
     pub instance: u16,
     /// The sender's boot id: another one for each start of the engine.
     pub boot: u64,
-    /// Counts this kind of message within the boot.
+    /// Counts all messages of this boot.
     pub seq: u64,
 }
 

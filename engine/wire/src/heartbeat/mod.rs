@@ -16,10 +16,10 @@
 //! | .. | body, by kind |
 //! | 16 | tag: see [`Auth`] |
 //!
-//! All numbers are big-endian. **Sequence numbers count per kind**: "in sequence" (rule 2) speaks
-//! of heartbeats, and MAC tables sent in between do not make holes. This module checks what one
-//! frame alone can show; replays, which need memory, are the HA core's to judge by boot id and
-//! sequence.
+//! All numbers are big-endian. Sequence numbers count over all messages of a sender, so that a
+//! replayed MAC table is found by the same comparison as a replayed heartbeat. This module checks
+//! what one frame alone can show; replays, which need memory, are the HA core's to judge by boot
+//! id and sequence.
 //!
 //! TTL 255 is sent and demanded: a router takes one off, so a heartbeat never comes from beyond
 //! the link (the generalised TTL security mechanism, RFC 5082).

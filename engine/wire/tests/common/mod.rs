@@ -45,6 +45,7 @@ pub fn heartbeat() -> Heartbeat {
     Heartbeat {
         role: Role::Active,
         flags: Flags::PRIMARY | Flags::FIT | Flags::GATE_OPEN | Flags::LINKS_OK,
+        successor: 0,
         epoch: 7,
         unfit_reason: 0,
         pairs_up: 1,
