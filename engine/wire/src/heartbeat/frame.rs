@@ -269,7 +269,7 @@ pub struct Parsed {
     pub instance: u16,
     /// The sender's boot id.
     pub boot: u64,
-    /// The message's number, counted per kind.
+    /// The message's number, counted over all messages of its boot.
     pub seq: u64,
     /// What it says.
     pub body: Body,
