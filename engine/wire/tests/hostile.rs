@@ -125,12 +125,12 @@ fn rule_05_oversized_frames_are_refused() {
         })
     };
     assert_eq!(
-        longer(BODY + 610 + 16),
+        longer(BODY + 612 + 16),
         Err(DropCause::Malformed),
         "bytes left over"
     );
     assert_eq!(
-        longer(BODY + 610 + 17),
+        longer(BODY + 612 + 17),
         Err(DropCause::Oversized),
         "than any of its kind"
     );
@@ -268,26 +268,26 @@ fn rule_05_authentic_nonsense_is_malformed() {
     assert_eq!(at(0, 5), Ok(()), "the last role");
     assert_eq!(at(0, 6), Err(DropCause::Malformed), "no such role");
     assert_eq!(
-        at(49, 0),
+        at(51, 0),
         Err(DropCause::Malformed),
         "one echo more than counted"
     );
     assert_eq!(
-        at(49, 2),
+        at(51, 2),
         Err(DropCause::Malformed),
         "one echo less than counted"
     );
-    assert_eq!(at(49, 255), Err(DropCause::Malformed));
-    assert_eq!(at(84, 2), Ok(()), "the last health");
-    assert_eq!(at(84, 3), Err(DropCause::Malformed), "no such health");
+    assert_eq!(at(51, 255), Err(DropCause::Malformed));
+    assert_eq!(at(86, 2), Ok(()), "the last health");
+    assert_eq!(at(86, 3), Err(DropCause::Malformed), "no such health");
     assert_eq!(
-        at(13, 3),
+        at(15, 3),
         Err(DropCause::Malformed),
         "more pairs up than there are"
     );
-    assert_eq!(at(32, 0), Err(DropCause::Malformed), "failure threshold 0");
+    assert_eq!(at(34, 0), Err(DropCause::Malformed), "failure threshold 0");
     assert_eq!(
-        changed(|f| f[BODY + 28..BODY + 32].fill(0)),
+        changed(|f| f[BODY + 30..BODY + 34].fill(0)),
         Err(DropCause::Malformed),
         "interval 0"
     );
@@ -316,14 +316,14 @@ fn rule_05_authentic_nonsense_is_malformed() {
 #[test]
 fn unknown_flags_and_reserved_bits_are_ignored() {
     let mut frame = frame_of(&heartbeat(), &header(), &Auth::insecure());
-    frame[BODY + 1] |= 0xfe;
+    frame[BODY + 1] |= 0xfc;
     frame[PAYLOAD + 42..PAYLOAD + 44].fill(0xff);
     resign_insecure(&mut frame);
     let Body::Heartbeat(read) = receive(&frame, &Auth::insecure()).unwrap().body else {
         panic!("not a heartbeat");
     };
     assert_eq!(read, heartbeat());
-    assert_eq!(read.flags.bits() & !0x1ff, 0);
+    assert_eq!(read.flags.bits() & !0x3ff, 0);
     assert!(read.flags.contains(Flags::LINKS_OK));
 }
 
