@@ -1,4 +1,5 @@
 //! The examples are valid, and the annotated one names every key.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
 
 use std::path::{Path, PathBuf};
 use twinline_config::{Config, Mode, OnMaxFlaps, schema};
