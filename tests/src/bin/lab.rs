@@ -1,0 +1,249 @@
+//! `lab`: plays the scenes on real traffic, prints and writes what happened; see docs/lab.md.
+
+use clap::{Args, Parser, Subcommand};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use twinline_tests::engine::{self, Settings};
+use twinline_tests::judge::SceneResult;
+use twinline_tests::lab::Lab;
+use twinline_tests::scenes::{self, Load, Scene};
+use twinline_tests::topology::{CLIENT_IP, SERVER_IP, Side};
+use twinline_tests::{Result, report, run};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "lab",
+    version,
+    about = "Two Twinline appliances on real traffic, in namespaces"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Plays the scenes; the exit code is not 0 when one is not ok.
+    Run(Options),
+    /// Removes what runs left that were killed.
+    Clean,
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// Bring everything up, print commands to try, and wait for Ctrl-C.
+    #[arg(long)]
+    stay: bool,
+    /// Only these scenes: switchover, kill, preempt, stop, cut, suspend, resume.
+    #[arg(long, value_delimiter = ',', value_parser = scene)]
+    only: Vec<Scene>,
+    /// Peer check interval in ms.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    interval_ms: u32,
+    /// Peer failure threshold.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=255))]
+    threshold: u32,
+    /// Seconds after which the primary takes its role back.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=60))]
+    preempt_delay_s: u32,
+    /// Numbered probes a second.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=5000))]
+    probes: u32,
+    /// Mbit/s of the TCP transfer.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    tcp_mbits: u32,
+    /// Numbered broadcasts a second.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    broadcasts: u32,
+    /// The engine; else TWINLINE_BIN, else beside this program, else in the build directory.
+    #[arg(long)]
+    engine: Option<PathBuf>,
+    /// Where results.json and the engines' logs go; default: target/lab.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Never use hugepages, even if enough are free.
+    #[arg(long)]
+    no_huge: bool,
+}
+
+fn scene(name: &str) -> std::result::Result<Scene, String> {
+    Scene::by_name(name).ok_or_else(|| {
+        let names = Scene::ALL.map(Scene::name).join(", ");
+        format!("no such scene; there are: {names}")
+    })
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Verb::Clean => {
+            clean();
+            Ok(true)
+        }
+        Verb::Run(options) => {
+            if let Err(e) = watch_signals() {
+                eprintln!("lab: signals: {e}");
+                return ExitCode::from(2);
+            }
+            clean_on_panic();
+            clean();
+            if options.stay {
+                stay(&options)
+            } else {
+                play(&options)
+            }
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(e) => {
+            run::close_all();
+            eprintln!("lab: {e}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn clean() {
+    for prefix in run::clean_dead() {
+        println!("removed what run {prefix} left");
+    }
+}
+
+/// A signal at any moment takes everything down and ends the program as shells expect.
+fn watch_signals() -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            eprintln!("lab: taking everything down");
+            run::close_all();
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
+}
+
+/// The release profile aborts on a panic, so drops do not run: the hook cleans.
+fn clean_on_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        default(info);
+        run::close_all();
+    }));
+}
+
+fn settings(options: &Options) -> Settings {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Settings {
+        interval_ms: options.interval_ms,
+        threshold: options.threshold,
+        preempt_delay_s: options.preempt_delay_s,
+        huge: !options.no_huge && engine::hugepages_suffice(),
+        cores: (0, u32::from(cores > 1)),
+    }
+}
+
+fn play(options: &Options) -> Result<bool> {
+    let binary = engine::find(options.engine.as_deref())?;
+    let out = options
+        .out
+        .clone()
+        .unwrap_or_else(|| engine::build_directory().join("lab"));
+    let settings = settings(options);
+    let colour = std::io::stdout().is_terminal();
+    println!(
+        "engine {}; {} ms x {}; {} probes/s, TCP {} Mbit/s, {} broadcasts/s; {}",
+        binary.display(),
+        settings.interval_ms,
+        settings.threshold,
+        options.probes,
+        options.tcp_mbits,
+        options.broadcasts,
+        if settings.huge {
+            "hugepages"
+        } else {
+            "no hugepages"
+        }
+    );
+    let load = Load {
+        probes: options.probes,
+        tcp_mbits: options.tcp_mbits,
+        broadcasts: options.broadcasts,
+    };
+    let wanted = if options.only.is_empty() {
+        &Scene::ALL[..]
+    } else {
+        &options.only
+    };
+    let mut lab = Lab::up(&binary, settings)?;
+    let mut results: Vec<SceneResult> = Vec::new();
+    let played = (|| -> Result<()> {
+        for (i, scene) in wanted.iter().enumerate() {
+            if i == 0 {
+                lab.settle(None, Duration::from_secs(40))?;
+                println!("\n{}", report::heading());
+            }
+            let result = scenes::play(&mut lab, *scene, load)?;
+            print!("{}", report::scene(&result, colour));
+            results.push(result);
+        }
+        Ok(())
+    })();
+    // what was measured is written even when a later scene could not be played
+    let path = report::write(&out, &results)?;
+    keep_logs(&lab, &out);
+    played?;
+    println!("\n{}", report::summary(&results, &path));
+    Ok(results.iter().all(|r| r.ok))
+}
+
+fn keep_logs(lab: &Lab, out: &std::path::Path) {
+    for side in Side::BOTH {
+        let engine = lab.engine(side);
+        // an aid for people; the verdict does not depend on it
+        let _ = std::fs::copy(&engine.log, out.join(format!("{}.log", side.name())));
+        let _ = std::fs::copy(&engine.config, out.join(format!("{}.toml", side.name())));
+    }
+}
+
+fn stay(options: &Options) -> Result<bool> {
+    let binary = engine::find(options.engine.as_deref())?;
+    let mut lab = Lab::up(&binary, settings(options))?;
+    let active = lab.settle(None, Duration::from_secs(40))?;
+    let t = &lab.topology;
+    let (a, b) = (lab.engine(Side::A), lab.engine(Side::B));
+    let twinline = binary.display();
+    println!("The lab is up; {active} is ACTIVE. Try, in another terminal, as root:\n");
+    println!("  ip netns exec {} ping -i 0.01 {SERVER_IP}", t.client);
+    println!("  ip netns exec {} ping {CLIENT_IP}", t.server);
+    println!("  {twinline} ctl --socket {} show ha", a.socket.display());
+    println!("  {twinline} ctl --socket {} show ha", b.socket.display());
+    println!(
+        "  {twinline} ctl --socket {} show events",
+        b.socket.display()
+    );
+    println!(
+        "  {twinline} ctl --socket {} ha switchover",
+        lab.engine(active).socket.display()
+    );
+    if let Some(pid) = lab.engine(active).pid() {
+        println!("  kill -STOP {pid}; sleep 1; kill -CONT {pid}");
+        println!("  kill -KILL {pid}");
+    }
+    println!(
+        "  ip -n {} link set dev {} down    # and up",
+        t.lan,
+        active.name()
+    );
+    println!("  bridge -n {} fdb show br sw", t.wan);
+    println!("  tail -f {} {}", a.log.display(), b.log.display());
+    println!("\nCtrl-C takes everything down.");
+    loop {
+        // the signal thread ends the program
+        std::thread::park();
+    }
+}

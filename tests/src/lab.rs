@@ -1,0 +1,241 @@
+//! The whole lab: topology, both engines, and waiting for what they shall do.
+
+use crate::engine::{Deviations, Engine, Settings};
+use crate::error::{LabError, Result};
+use crate::run::Run;
+use crate::status::Status;
+use crate::topology::{Side, Topology};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the lab waits between two looks at an engine.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A lab that is up.
+#[derive(Debug)]
+pub struct Lab {
+    /// Namespaces, switches and wires.
+    pub topology: Topology,
+    /// What both engines are configured with.
+    pub settings: Settings,
+    a: Engine,
+    b: Engine,
+    // last: everything above is gone before the run removes the namespaces
+    run: Run,
+}
+
+/// Both engines as they are at one moment; `None` for one that does not answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Both {
+    /// Appliance A.
+    pub a: Option<Status>,
+    /// Appliance B.
+    pub b: Option<Status>,
+}
+
+impl Both {
+    /// One of the two.
+    #[must_use]
+    pub fn of(&self, side: Side) -> Option<&Status> {
+        match side {
+            Side::A => self.a.as_ref(),
+            Side::B => self.b.as_ref(),
+        }
+    }
+
+    /// The side that is ACTIVE when the state is settled: one ACTIVE, one PASSIVE, each HEALTHY
+    /// in the eyes of the other.
+    #[must_use]
+    pub fn settled(&self) -> Option<Side> {
+        let (a, b) = (self.a.as_ref()?, self.b.as_ref()?);
+        if !a.peer_healthy() || !b.peer_healthy() {
+            return None;
+        }
+        match (a.role.as_str(), b.role.as_str()) {
+            ("ACTIVE", "PASSIVE") => Some(Side::A),
+            ("PASSIVE", "ACTIVE") => Some(Side::B),
+            _ => None,
+        }
+    }
+
+    /// Both in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let say = |status: Option<&Status>| status.map_or("no answer".into(), Status::line);
+        format!("A: {}; B: {}", say(self.a.as_ref()), say(self.b.as_ref()))
+    }
+}
+
+impl Lab {
+    /// Brings everything up and starts both engines; does not wait for roles.
+    ///
+    /// # Errors
+    /// When the machine refuses; what was made by then is removed.
+    pub fn up(binary: &Path, settings: Settings) -> Result<Self> {
+        let none = Deviations::default();
+        Self::up_with(binary, settings, &none, &none)
+    }
+
+    /// As [`Lab::up`], with deviations of both configurations.
+    ///
+    /// # Errors
+    /// As [`Lab::up`].
+    pub fn up_with(
+        binary: &Path,
+        settings: Settings,
+        of_a: &Deviations,
+        of_b: &Deviations,
+    ) -> Result<Self> {
+        let run = Run::begin()?;
+        let topology = Topology::lay(&run)?;
+        let start = |side, deviations| {
+            Engine::start(
+                &run,
+                side,
+                topology.appliance(side),
+                binary,
+                &settings,
+                deviations,
+            )
+        };
+        let (a, b) = (start(Side::A, of_a)?, start(Side::B, of_b)?);
+        Ok(Self {
+            topology,
+            settings,
+            a,
+            b,
+            run,
+        })
+    }
+
+    /// The run that owns everything.
+    #[must_use]
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The engine of a side.
+    #[must_use]
+    pub fn engine(&self, side: Side) -> &Engine {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+
+    /// The engine of a side, to change its life.
+    pub fn engine_mut(&mut self, side: Side) -> (&mut Engine, &Run) {
+        match side {
+            Side::A => (&mut self.a, &self.run),
+            Side::B => (&mut self.b, &self.run),
+        }
+    }
+
+    /// Kills an engine with SIGKILL.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self, side: Side) -> Result<()> {
+        let (engine, run) = self.engine_mut(side);
+        engine.kill(run)
+    }
+
+    /// Starts an engine that was killed.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart(&mut self, side: Side) -> Result<()> {
+        let (engine, run) = self.engine_mut(side);
+        engine.restart(run)
+    }
+
+    /// Both engines as they are now.
+    #[must_use]
+    pub fn both(&self) -> Both {
+        Both {
+            a: self.a.status().ok(),
+            b: self.b.status().ok(),
+        }
+    }
+
+    /// Waits until `done` says so of one engine; gives how it is then.
+    ///
+    /// # Errors
+    /// After `limit`, with what was seen last and the tails of both logs.
+    pub fn wait_for(
+        &mut self,
+        side: Side,
+        what: &str,
+        limit: Duration,
+        done: impl Fn(&Status) -> bool,
+    ) -> Result<Status> {
+        let begin = Instant::now();
+        loop {
+            let seen = self.engine(side).status();
+            match &seen {
+                Ok(status) if done(status) => return Ok(status.clone()),
+                _ => {}
+            }
+            self.alive(side)?;
+            if begin.elapsed() > limit {
+                return Err(LabError::Timeout {
+                    what: format!("{side}: {what}"),
+                    waited_ms: limit.as_millis(),
+                    seen: seen.map_or_else(|e| e.to_string(), |s| s.line()),
+                    logs: self.logs(),
+                });
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until one is ACTIVE, the other PASSIVE and both HEALTHY; gives the active side.
+    /// With `wanted`, that side must be the active one.
+    ///
+    /// # Errors
+    /// After `limit`, with what was seen last and the tails of both logs; or when an engine ended.
+    pub fn settle(&mut self, wanted: Option<Side>, limit: Duration) -> Result<Side> {
+        let begin = Instant::now();
+        loop {
+            let both = self.both();
+            if let Some(active) = both.settled()
+                && wanted.is_none_or(|wanted| wanted == active)
+            {
+                return Ok(active);
+            }
+            for side in Side::BOTH {
+                self.alive(side)?;
+            }
+            if begin.elapsed() > limit {
+                let who = wanted.map_or(String::new(), |side| format!(" ({side} the active one)"));
+                return Err(LabError::Timeout {
+                    what: format!("one ACTIVE, one PASSIVE, both HEALTHY{who}"),
+                    waited_ms: limit.as_millis(),
+                    seen: both.line(),
+                    logs: self.logs(),
+                });
+            }
+            std::thread::sleep(5 * LOOK);
+        }
+    }
+
+    fn alive(&mut self, side: Side) -> Result<()> {
+        let (engine, run) = self.engine_mut(side);
+        match engine.ended(run)? {
+            None => Ok(()),
+            Some(status) => Err(LabError::EngineDied {
+                name: side.to_string(),
+                status,
+                logs: engine.log_tail(25),
+            }),
+        }
+    }
+
+    /// The tails of both logs.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        Side::BOTH
+            .map(|side| self.engine(side).log_tail(25))
+            .concat()
+    }
+}

@@ -1,0 +1,255 @@
+//! Namespaces, switches and wires of the lab.
+
+use crate::error::Result;
+use crate::netns;
+use crate::run::Run;
+use std::fmt;
+
+/// The client's address.
+pub const CLIENT_IP: &str = "10.77.0.1";
+/// The server's address.
+pub const SERVER_IP: &str = "10.77.0.2";
+/// The client's MAC address.
+pub const CLIENT_MAC: &str = "02:77:00:00:00:01";
+/// The server's MAC address.
+pub const SERVER_MAC: &str = "02:77:00:00:00:02";
+
+/// One of the two appliances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// Instance 1, the primary.
+    A,
+    /// Instance 2.
+    B,
+}
+
+impl Side {
+    /// Both, in order.
+    pub const BOTH: [Side; 2] = [Side::A, Side::B];
+
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Side::A => Side::B,
+            Side::B => Side::A,
+        }
+    }
+
+    /// `a` or `b`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::A => "a",
+            Side::B => "b",
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::A => "A",
+            Side::B => "B",
+        })
+    }
+}
+
+/// A leg of an appliance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg {
+    /// Towards the client.
+    Lan,
+    /// Towards the server.
+    Wan,
+}
+
+/// The laid-out lab: names of the namespaces.
+#[derive(Debug)]
+pub struct Topology {
+    /// The client's namespace; its interface is `eth0`.
+    pub client: String,
+    /// The server's namespace; its interface is `eth0`.
+    pub server: String,
+    /// The LAN switch: bridge `sw`, ports `host`, `a`, `b`.
+    pub lan: String,
+    /// The WAN switch: bridge `sw`, ports `host`, `a`, `b`.
+    pub wan: String,
+    /// Appliance A: `lan0`, `wan0`, `ha0`.
+    pub a: String,
+    /// Appliance B: `lan0`, `wan0`, `ha0`.
+    pub b: String,
+}
+
+impl Topology {
+    /// Makes all namespaces, wires and switches, everything up, no engine yet.
+    ///
+    /// # Errors
+    /// When iproute2 or ethtool refuse. What is made by then belongs to the run.
+    pub fn lay(run: &Run) -> Result<Self> {
+        let topology = Self {
+            client: run.namespace("client")?,
+            server: run.namespace("server")?,
+            lan: run.namespace("lansw")?,
+            wan: run.namespace("wansw")?,
+            a: run.namespace("a")?,
+            b: run.namespace("b")?,
+        };
+        let Self {
+            client,
+            server,
+            lan,
+            wan,
+            a,
+            b,
+        } = &topology;
+        for switch in [lan, wan] {
+            // without spanning tree: a loop is then really a loop, and the lab sees it
+            netns::ip(
+                switch,
+                "link add name sw type bridge stp_state 0 forward_delay 0 ageing_time 30000 \
+                 mcast_snooping 0",
+            )?;
+            netns::ip(switch, "link set dev sw up arp off")?;
+        }
+        for (host, switch) in [(client, lan), (server, wan)] {
+            wire((host, "eth0"), (switch, "host"))?;
+            plug(switch, "host")?;
+        }
+        for (appliance, port) in [(a, "a"), (b, "b")] {
+            for (switch, leg) in [(lan, "lan0"), (wan, "wan0")] {
+                wire((appliance, leg), (switch, port))?;
+                plug(switch, port)?;
+                netns::ip(appliance, &format!("link set dev {leg} arp off up"))?;
+            }
+        }
+        wire((a, "ha0"), (b, "ha0"))?;
+        for appliance in [a, b] {
+            netns::ip(appliance, "link set dev ha0 arp off up")?;
+        }
+        host(client, CLIENT_IP, CLIENT_MAC, SERVER_IP, SERVER_MAC)?;
+        host(server, SERVER_IP, SERVER_MAC, CLIENT_IP, CLIENT_MAC)?;
+        Ok(topology)
+    }
+
+    /// The namespace of an appliance.
+    #[must_use]
+    pub fn appliance(&self, side: Side) -> &str {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+
+    /// The namespace of the switch at a leg.
+    #[must_use]
+    pub fn switch(&self, leg: Leg) -> &str {
+        match leg {
+            Leg::Lan => &self.lan,
+            Leg::Wan => &self.wan,
+        }
+    }
+
+    /// Joins both legs of an appliance with a plain bridge in place of an engine: to try the lab.
+    ///
+    /// # Errors
+    /// When iproute2 refuses.
+    pub fn plain_path(&self, side: Side) -> Result<()> {
+        let namespace = self.appliance(side);
+        netns::ip(
+            namespace,
+            "link add name path type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+        )?;
+        netns::ip(namespace, "link set dev path arp off up")?;
+        netns::ip(namespace, "link set dev lan0 master path")?;
+        netns::ip(namespace, "link set dev wan0 master path")?;
+        Ok(())
+    }
+
+    /// Takes the plain bridge away.
+    ///
+    /// # Errors
+    /// When iproute2 refuses.
+    pub fn no_plain_path(&self, side: Side) -> Result<()> {
+        netns::ip(self.appliance(side), "link del dev path").map(drop)
+    }
+
+    /// Pulls (`up` = false) or plugs the cable of an appliance's leg, at the switch's end.
+    ///
+    /// # Errors
+    /// When iproute2 refuses.
+    pub fn set_cable(&self, side: Side, leg: Leg, up: bool) -> Result<()> {
+        let state = if up { "up" } else { "down" };
+        netns::ip(
+            self.switch(leg),
+            &format!("link set dev {} {state}", side.name()),
+        )
+        .map(drop)
+    }
+
+    /// Whether the switch sees a carrier from an appliance's leg.
+    ///
+    /// # Errors
+    /// When iproute2 refuses.
+    pub fn carrier(&self, side: Side, leg: Leg) -> Result<bool> {
+        let text = netns::ip(
+            self.switch(leg),
+            &format!("-o link show dev {}", side.name()),
+        )?;
+        let flags = text.split(['<', '>']).nth(1).unwrap_or_default();
+        Ok(flags.split(',').any(|flag| flag == "LOWER_UP"))
+    }
+
+    /// Frames that came into both switches from an appliance since the beginning.
+    ///
+    /// # Errors
+    /// When iproute2 refuses or its output is not understood.
+    pub fn frames_from(&self, side: Side) -> Result<u64> {
+        let mut sum = 0;
+        for leg in [Leg::Lan, Leg::Wan] {
+            let text = netns::ip(
+                self.switch(leg),
+                &format!("-j -s link show dev {}", side.name()),
+            )?;
+            sum += serde_json::from_str::<serde_json::Value>(&text)
+                .ok()
+                .and_then(|v| v.pointer("/0/stats64/rx/packets")?.as_u64())
+                .unwrap_or(0);
+        }
+        Ok(sum)
+    }
+}
+
+/// A veth pair made right inside the two namespaces, never in the machine's own.
+fn wire(one: (&str, &str), two: (&str, &str)) -> Result<()> {
+    netns::command(&[
+        "ip", "link", "add", one.1, "netns", one.0, "type", "veth", "peer", "name", two.1, "netns",
+        two.0,
+    ])?;
+    for (namespace, interface) in [one, two] {
+        // a checksum left to a NIC that is none would reach the far end unfinished (af_packet
+        // copies what it sees), and a merged frame would not fit into a ring slot
+        netns::exec(
+            namespace,
+            &format!("ethtool -K {interface} rx off tx off sg off tso off gso off gro off"),
+        )?;
+    }
+    Ok(())
+}
+
+fn plug(switch: &str, port: &str) -> Result<()> {
+    netns::ip(switch, &format!("link set dev {port} master sw"))?;
+    netns::ip(switch, &format!("link set dev {port} arp off up")).map(drop)
+}
+
+fn host(namespace: &str, ip: &str, mac: &str, peer_ip: &str, peer_mac: &str) -> Result<()> {
+    netns::ip(namespace, &format!("link set dev eth0 address {mac}"))?;
+    netns::ip(namespace, "link set dev eth0 up")?;
+    netns::ip(namespace, &format!("address add {ip}/24 dev eth0"))?;
+    // permanent neighbours: no ARP of a kernel's choosing teaches the switches during a scene
+    netns::ip(
+        namespace,
+        &format!("neighbour replace {peer_ip} lladdr {peer_mac} dev eth0 nud permanent"),
+    )
+    .map(drop)
+}
