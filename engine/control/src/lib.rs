@@ -1,1 +1,29 @@
 //! Requests and replies of the control socket, its server and its client.
+//!
+//! The socket speaks one JSON object a line: a [`Request`] in, a [`Reply`] out, as often as the
+//! client likes. `echo '{"cmd":"show_ha"}' | socat - UNIX:/run/twinline/control.sock` is a client.
+//!
+//! The engine's side is [`Server`]: threads of its own read, wait and write, and the management
+//! core gets each request as a [`Call`] from a bounded channel and answers without ever blocking.
+#![forbid(unsafe_code)]
+
+mod client;
+mod connect;
+mod line;
+pub mod render;
+mod reply;
+mod request;
+mod server;
+mod status;
+
+pub use client::{Client, ClientError};
+pub use reply::{Payload, Reply};
+pub use request::Request;
+pub use server::{BindError, Call, Limits, Server};
+pub use status::{
+    Alarm, ConfigStatus, DirectionStatus, Event, HaStatus, Lateness, LegStatus, LinkPairStatus,
+    PeerStatus, PortCounters, PortStatus,
+};
+
+/// Where the control socket is unless the configuration says otherwise.
+pub const DEFAULT_PATH: &str = "/run/twinline/control.sock";

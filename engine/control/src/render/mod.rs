@@ -1,0 +1,88 @@
+//! Text for people: aligned, in the words of the operator's page, the reason always shown.
+//!
+//! Every function ends its text with a newline. Text from elsewhere (names, details) is shown
+//! without control characters, so that nothing in it moves the cursor or breaks a line.
+
+mod events;
+mod ha;
+mod link_pairs;
+mod ports;
+mod table;
+mod units;
+
+use crate::{ConfigStatus, Payload};
+
+pub use events::events;
+pub use ha::ha;
+pub use link_pairs::link_pairs;
+pub use ports::ports;
+
+/// Text for any payload.
+#[must_use]
+pub fn payload(payload: &Payload) -> String {
+    match payload {
+        Payload::Ha(status) => ha(status),
+        Payload::Ports(list) => ports(list),
+        Payload::LinkPairs(list) => link_pairs(list),
+        Payload::Events(list) => events(list),
+        Payload::Config(status) => config(status),
+        Payload::Done { message } => format!("{}\n", table::clean(message)),
+    }
+}
+
+/// The configuration in force: TOML, with where it came from as a comment, so that it is a
+/// configuration file itself.
+#[must_use]
+pub fn config(status: &ConfigStatus) -> String {
+    let mut text = format!("# {}\n", table::clean(&table::or_dash(&status.path)));
+    if !status.digest.is_empty() {
+        text.push_str(&format!("# digest {}\n", table::clean(&status.digest)));
+    }
+    text.push_str(status.toml.trim_end());
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn config_is_toml_with_its_source() {
+        let status = ConfigStatus {
+            path: "/etc/twinline/a.toml".into(),
+            digest: "00ff00ff00ff00ff".into(),
+            toml: "[instance]\nid = 1\n\n".into(),
+            ..ConfigStatus::default()
+        };
+        let text = "# /etc/twinline/a.toml\n# digest 00ff00ff00ff00ff\n[instance]\nid = 1\n";
+        assert_eq!(payload(&Payload::Config(status)), text);
+    }
+
+    #[test]
+    fn done_is_one_line() {
+        let done = Payload::Done {
+            message: "handed over\nto 2".into(),
+        };
+        assert_eq!(payload(&done), "handed over?to 2\n");
+    }
+
+    /// Nothing at all to show is still text, and not a panic.
+    #[test]
+    fn empty_payloads_are_shown() {
+        for empty in [
+            Payload::Ha(Box::default()),
+            Payload::Ports(vec![]),
+            Payload::Ports(vec![Default::default()]),
+            Payload::LinkPairs(vec![]),
+            Payload::LinkPairs(vec![Default::default()]),
+            Payload::Events(vec![]),
+            Payload::Events(vec![Default::default()]),
+            Payload::Config(Default::default()),
+        ] {
+            let text = payload(&empty);
+            assert!(text.len() > 1 && text.ends_with('\n'), "{empty:?}");
+            assert!(text.lines().all(|line| line == line.trim_end()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+use super::table::{Align::Left, Align::Right, Table, or_dash};
+use super::units::bytes;
+use crate::PortStatus;
+
+/// Ports: what they are and whether they are up, then what they counted.
+#[must_use]
+pub fn ports(list: &[PortStatus]) -> String {
+    if list.is_empty() {
+        return "no ports\n".into();
+    }
+    let mut links = Table::new(&[
+        ("PORT", Left),
+        ("USED FOR", Left),
+        ("LINK", Left),
+        ("SPEED", Right),
+        ("CARRIER", Left),
+        ("MAC", Left),
+        ("DRIVER", Left),
+        ("DEVICE", Left),
+    ]);
+    let mut counters = Table::new(&[
+        ("PORT", Left),
+        ("RX PACKETS", Right),
+        ("RX BYTES", Right),
+        ("TX PACKETS", Right),
+        ("TX BYTES", Right),
+        ("MISSED", Right),
+        ("RX ERR", Right),
+        ("TX ERR", Right),
+        ("NO BUF", Right),
+        ("DROPPED", Left),
+    ]);
+    for port in list {
+        links.row(vec![
+            or_dash(&port.name),
+            or_dash(&port.used_for),
+            link(port.link_up, port.taken_down_by_us),
+            port.speed_mbps
+                .map_or_else(|| "-".into(), |speed| format!("{speed} Mbit/s")),
+            or_dash(&port.carrier_source),
+            or_dash(&port.mac),
+            or_dash(&port.driver),
+            or_dash(&port.device),
+        ]);
+        let counted = &port.counters;
+        counters.row(vec![
+            or_dash(&port.name),
+            counted.rx_packets.to_string(),
+            bytes(counted.rx_bytes),
+            counted.tx_packets.to_string(),
+            bytes(counted.tx_bytes),
+            counted.rx_missed.to_string(),
+            counted.rx_errors.to_string(),
+            counted.tx_errors.to_string(),
+            counted.rx_no_buffer.to_string(),
+            drops(&port.drops),
+        ]);
+    }
+    format!("{}\n{}", links.text(), counters.text())
+}
+
+/// A link's state, and whose doing it is.
+pub(super) fn link(up: bool, taken_down_by_us: bool) -> String {
+    match (up, taken_down_by_us) {
+        (_, true) => "down (by us)".into(),
+        (true, false) => "up".into(),
+        (false, false) => "down".into(),
+    }
+}
+
+/// Causes and counts, without those that never were; `-` for none.
+pub(super) fn drops(drops: &std::collections::BTreeMap<String, u64>) -> String {
+    let some = drops.iter().filter(|(_, count)| **count > 0);
+    or_dash(
+        &some
+            .map(|(cause, count)| format!("{cause} {count}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PortCounters;
+
+    #[test]
+    fn ports_are_two_tables() {
+        let lan = PortStatus {
+            name: "lan0".into(),
+            device: "0000:03:00.0".into(),
+            driver: "net_ixgbe".into(),
+            used_for: "lan of pair0".into(),
+            mac: "02:00:00:00:00:01".into(),
+            link_up: true,
+            carrier_source: "driver".into(),
+            speed_mbps: Some(10_000),
+            counters: PortCounters {
+                rx_packets: 1_234_567,
+                rx_bytes: 1_500_000_000,
+                tx_packets: 7,
+                tx_bytes: 448,
+                rx_missed: 3,
+                ..PortCounters::default()
+            },
+            drops: [
+                ("gate".into(), 12),
+                ("lease".into(), 0),
+                ("tx_full".into(), 1),
+            ]
+            .into(),
+            ..PortStatus::default()
+        };
+        let wan = PortStatus {
+            name: "wan0".into(),
+            device: "net_af_packet0,iface=a-wan".into(),
+            driver: "net_af_packet".into(),
+            used_for: "wan of pair0".into(),
+            mac: "02:00:00:00:00:02".into(),
+            carrier_source: "kernel:a-wan".into(),
+            taken_down_by_us: true,
+            ..PortStatus::default()
+        };
+        let expected = "\
+PORT  USED FOR      LINK                 SPEED  CARRIER       MAC                DRIVER         DEVICE
+lan0  lan of pair0  up            10000 Mbit/s  driver        02:00:00:00:00:01  net_ixgbe      0000:03:00.0
+wan0  wan of pair0  down (by us)             -  kernel:a-wan  02:00:00:00:00:02  net_af_packet  net_af_packet0,iface=a-wan
+
+PORT  RX PACKETS  RX BYTES  TX PACKETS  TX BYTES  MISSED  RX ERR  TX ERR  NO BUF  DROPPED
+lan0     1234567   1.50 GB           7     448 B       3       0       0       0  gate 12, tx_full 1
+wan0           0       0 B           0       0 B       0       0       0       0  -
+";
+        assert_eq!(ports(&[lan, wan]), expected);
+    }
+}

@@ -1,0 +1,133 @@
+use serde::{Deserialize, Serialize};
+
+use crate::status::{ConfigStatus, Event, HaStatus, LinkPairStatus, PortStatus};
+
+/// The engine's answer: `{"result":"ok","body":{"kind":"ha","data":{...}}}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "result", content = "body", rename_all = "snake_case")]
+pub enum Reply {
+    /// Done, or what was asked for.
+    Ok(Payload),
+    /// Understood, and not done: the operator is told why, and what would help.
+    Refused {
+        /// One line.
+        reason: String,
+    },
+    /// Not understood, or no answer could be had.
+    Error {
+        /// One line.
+        message: String,
+    },
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum Payload {
+    /// To `show_ha`.
+    Ha(Box<HaStatus>),
+    /// To `show_ports`.
+    Ports(Vec<PortStatus>),
+    /// To `show_link_pairs`.
+    LinkPairs(Vec<LinkPairStatus>),
+    /// To `show_events`, oldest first.
+    Events(Vec<Event>),
+    /// To `show_config`.
+    Config(ConfigStatus),
+    /// To a command: what was done, one line.
+    Done {
+        /// One line.
+        message: String,
+    },
+}
+
+impl Payload {
+    /// The data alone, without the `kind` around it: what `--json` prints.
+    ///
+    /// # Errors
+    /// When a value cannot be written as JSON; none of our types has one that cannot.
+    pub fn data_json(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Payload::Ha(status) => serde_json::to_string_pretty(status),
+            Payload::Ports(ports) => serde_json::to_string_pretty(ports),
+            Payload::LinkPairs(pairs) => serde_json::to_string_pretty(pairs),
+            Payload::Events(events) => serde_json::to_string_pretty(events),
+            Payload::Config(config) => serde_json::to_string_pretty(config),
+            Payload::Done { message } => {
+                serde_json::to_string_pretty(&serde_json::json!({ "message": message }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_one_line_and_come_back() {
+        let payloads = [
+            Payload::Ha(Box::default()),
+            Payload::Ports(vec![PortStatus::default(); 2]),
+            Payload::LinkPairs(vec![LinkPairStatus::default()]),
+            Payload::Events(vec![Event {
+                detail: "two\nlines".into(),
+                ..Event::default()
+            }]),
+            Payload::Config(ConfigStatus {
+                toml: "a = 1\nb = 2\n".into(),
+                ..Default::default()
+            }),
+            Payload::Done {
+                message: "handed over".into(),
+            },
+        ];
+        let replies = payloads.into_iter().map(Reply::Ok).chain([
+            Reply::Refused {
+                reason: "no healthy peer".into(),
+            },
+            Reply::Error {
+                message: "engine did not answer".into(),
+            },
+        ]);
+        for reply in replies {
+            let line = serde_json::to_string(&reply).unwrap();
+            assert!(!line.contains('\n'));
+            assert_eq!(
+                serde_json::from_str::<Reply>(&line).unwrap(),
+                reply,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn json_is_stable() {
+        let reply = Reply::Refused {
+            reason: "no healthy peer".into(),
+        };
+        assert_eq!(
+            serde_json::to_string(&reply).unwrap(),
+            r#"{"result":"refused","body":{"reason":"no healthy peer"}}"#
+        );
+        let done = Payload::Done {
+            message: "done".into(),
+        };
+        assert_eq!(
+            serde_json::to_string(&Reply::Ok(done.clone())).unwrap(),
+            r#"{"result":"ok","body":{"kind":"done","data":{"message":"done"}}}"#
+        );
+        assert_eq!(done.data_json().unwrap(), "{\n  \"message\": \"done\"\n}");
+    }
+
+    /// An older engine lacks fields, a newer one has more: both are read.
+    #[test]
+    fn fields_may_come_and_go() {
+        let line = r#"{"result":"ok","body":{"kind":"ha","data":{"role":"ACTIVE","peers":[{"id":2}],"mood":"good"}}}"#;
+        let Reply::Ok(Payload::Ha(status)) = serde_json::from_str(line).unwrap() else {
+            panic!("not a status");
+        };
+        assert_eq!((status.role.as_str(), status.peers[0].id), ("ACTIVE", 2));
+        assert_eq!(status.lease_remaining_ms, None);
+    }
+}

@@ -1,0 +1,223 @@
+//! The engine's side of the control socket.
+
+mod bind;
+mod connection;
+
+use std::io::ErrorKind;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use log::warn;
+
+pub use bind::BindError;
+
+use crate::{Reply, Request, line};
+
+/// What bounds the server's work.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at once; one more is told so and closed.
+    pub connections: usize,
+    /// Bytes of a request line.
+    pub line_bytes: usize,
+    /// For how long a connection may be idle, a request line take to come, or a reply to go.
+    pub io_time: Duration,
+    /// For how long the engine may take to answer.
+    pub answer_time: Duration,
+    /// The same where the role changes first ([`Request::changes_role`]).
+    pub role_change_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 8,
+            line_bytes: 64 << 10,
+            io_time: Duration::from_secs(5),
+            answer_time: Duration::from_secs(2),
+            role_change_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// One request, for the management core to answer.
+#[derive(Debug)]
+pub struct Call {
+    request: Request,
+    reply: Sender<Reply>,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Call {
+    /// What is asked.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Whether the server has given up waiting. The client was told "did not answer" then, so a
+    /// command that has not begun should not be carried out any more.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Answers. Never blocks; an answer that nobody waits for any more is dropped.
+    pub fn answer(self, reply: Reply) {
+        // There is room for one, and this is the one.
+        let _ = self.reply.try_send(reply);
+    }
+}
+
+/// Listens on the control socket until it is dropped; the socket's file goes with it.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+    /// Device and inode of our socket: on drop, another's is left alone.
+    file: (u64, u64),
+    listener: UnixListener,
+    stopping: Arc<AtomicBool>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens on `path`, whose file gets `mode` (`0o600`: the engine's user and root alone),
+    /// with the default [`Limits`]. Requests come out of the receiver.
+    ///
+    /// Makes the parent folders. A socket that nobody listens on, left by an engine that was
+    /// killed, is replaced.
+    ///
+    /// # Errors
+    /// See [`BindError`]; another engine's socket is left as it is.
+    pub fn bind(path: impl AsRef<Path>, mode: u32) -> Result<(Server, Receiver<Call>), BindError> {
+        Server::bind_with(path, mode, Limits::default())
+    }
+
+    /// [`Server::bind`] with other limits.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind_with(
+        path: impl AsRef<Path>,
+        mode: u32,
+        limits: Limits,
+    ) -> Result<(Server, Receiver<Call>), BindError> {
+        let path = path.as_ref().to_path_buf();
+        let (listener, file) = bind::listen(&path, mode)?;
+        let io = |error| BindError::Io {
+            path: path.clone(),
+            error,
+        };
+        let (calls, receiver) = bounded(limits.connections);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let acceptor = Acceptor {
+            listener: listener.try_clone().map_err(io)?,
+            stopping: Arc::clone(&stopping),
+            limits,
+            calls,
+            open: Arc::new(AtomicUsize::new(0)),
+        };
+        let thread = std::thread::Builder::new()
+            .name("control".into())
+            .spawn(move || acceptor.run())
+            .map_err(io)?;
+        Ok((
+            Server {
+                path,
+                file,
+                listener,
+                stopping,
+                acceptor: Some(thread),
+            },
+            receiver,
+        ))
+    }
+
+    /// The socket's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        // Wakes the acceptor, and turns new clients away, even where the file is gone.
+        if let Err(error) = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both) {
+            warn!(
+                "control socket {}: cannot stop listening: {error}",
+                self.path.display()
+            );
+        } else if let Some(thread) = self.acceptor.take() {
+            let _ = thread.join();
+        }
+        bind::remove(&self.path, self.file);
+    }
+}
+
+/// Takes connections and gives each a thread.
+struct Acceptor {
+    listener: UnixListener,
+    stopping: Arc<AtomicBool>,
+    limits: Limits,
+    calls: Sender<Call>,
+    /// Connections that are open.
+    open: Arc<AtomicUsize>,
+}
+
+impl Acceptor {
+    fn run(self) {
+        while !self.stopping.load(Ordering::Acquire) {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.take(stream),
+                Err(_) if self.stopping.load(Ordering::Acquire) => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    // Out of descriptors, for example: it passes, or comes again at once.
+                    warn!("control socket: cannot accept: {error}");
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+    }
+
+    fn take(&self, stream: UnixStream) {
+        // Only this thread adds, so the count cannot pass the limit in between.
+        if self.open.load(Ordering::Acquire) >= self.limits.connections {
+            let message = format!("{} connections are open already", self.limits.connections);
+            // Fits the empty socket buffer: it does not wait for the client.
+            if let Ok(reply) = serde_json::to_vec(&Reply::Error { message }) {
+                let _ = line::write(&stream, reply, Duration::from_millis(100));
+            }
+            return;
+        }
+        self.open.fetch_add(1, Ordering::AcqRel);
+        let slot = Slot(Arc::clone(&self.open));
+        let connection = connection::Connection::new(stream, self.limits, self.calls.clone());
+        let stopping = Arc::clone(&self.stopping);
+        let spawned = std::thread::Builder::new()
+            .name("control-client".into())
+            .spawn(move || {
+                let _slot = slot;
+                connection.run(&stopping);
+            });
+        if let Err(error) = spawned {
+            warn!("control socket: no thread for a client: {error}");
+        }
+    }
+}
+
+/// A connection's place among those open; given back on drop, whatever ends the thread.
+struct Slot(Arc<AtomicUsize>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
