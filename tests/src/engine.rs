@@ -366,7 +366,7 @@ impl Engine {
     /// # Errors
     /// When the engine does not answer, or not in a way that is understood.
     pub fn status(&self) -> Result<Status> {
-        Status::read(&self.ctl("show ha")?)
+        Status::ask(&self.socket)
     }
 
     /// The last lines of the engine's log, with a heading; empty when there is nothing.

@@ -79,6 +79,9 @@ pub enum LabError {
         /// The answer, shortened.
         answer: String,
     },
+    /// The engine did not answer.
+    #[error("{0}")]
+    NoAnswer(String),
     /// A measuring thread failed.
     #[error("the probe failed: {0}")]
     Probe(String),

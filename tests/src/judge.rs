@@ -108,6 +108,8 @@ pub struct SceneResult {
     pub faults: Vec<String>,
     /// What else is worth a word: the machine's stalls, above all.
     pub notes: Vec<String>,
+    /// What both engines recorded meanwhile, in the order of time.
+    pub events: Vec<String>,
     /// The probe in full.
     pub udp: UdpReport,
     /// The transfer.
@@ -131,6 +133,8 @@ pub struct Measured {
     pub faults: Vec<String>,
     /// What the scene wants to say.
     pub notes: Vec<String>,
+    /// Events of both engines.
+    pub events: Vec<String>,
 }
 
 /// Judges a scene.
@@ -199,6 +203,7 @@ pub fn judge(
         rule: rule.text(),
         faults,
         notes: m.notes,
+        events: m.events,
         udp: m.udp,
         tcp: m.tcp,
         broadcast: m.broadcast,

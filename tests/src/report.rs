@@ -84,6 +84,11 @@ pub fn scene(result: &SceneResult, colour: bool) -> String {
     for note in &result.notes {
         let _ = writeln!(out, "    note: {note}");
     }
+    if !result.ok {
+        for event in &result.events {
+            let _ = writeln!(out, "    event: {event}");
+        }
+    }
     out
 }
 

@@ -6,8 +6,10 @@ use crate::lab::{Both, Lab};
 use crate::probe::broadcast::Broadcasts;
 use crate::probe::tcp::TcpTransfer;
 use crate::probe::udp::UdpProbe;
+use crate::status;
 use crate::topology::{Leg, Side};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use twinline_control::Event;
 
 /// How long the lab waits for a settled state.
 const SETTLE: Duration = Duration::from_secs(40);
@@ -152,6 +154,7 @@ pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
     let window = Duration::from_millis(
         u64::from(lab.settings.interval_ms) * u64::from(lab.settings.threshold),
     );
+    let begin = SystemTime::now();
     let traffic = Traffic::start(lab, load)?;
     std::thread::sleep(WARM_UP);
     let played = match scene {
@@ -172,7 +175,8 @@ pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
     }
     measured.faults = played.faults;
     measured.notes = played.notes;
-    note_stalls(lab, &mut measured);
+    note_stalls(lab, &before, &mut measured);
+    measured.events = events_since(lab, begin);
     let (interval_ms, threshold) = (lab.settings.interval_ms, lab.settings.threshold);
     let result = judge(
         scene.name(),
@@ -443,16 +447,22 @@ fn change(before: &Both, after: &Both, side: Side) -> RoleChange {
 }
 
 /// Says beside the result when the machine let an engine or our own sender stand still.
-fn note_stalls(lab: &Lab, measured: &mut Measured) {
+fn note_stalls(lab: &Lab, before: &Both, measured: &mut Measured) {
     let half = f64::from(lab.settings.interval_ms) / 2.0;
-    let both = lab.both();
+    let now = lab.both();
     for side in Side::BOTH {
-        if let Some(late) = both.of(side).and_then(|s| s.worst_late_ms)
-            && late > half
-        {
+        let Some(status) = now.of(side) else { continue };
+        // an engine that was started anew counts from zero again
+        let counted = before.of(side).map_or(0, |s| s.late_count);
+        let times = status
+            .late_count
+            .checked_sub(counted)
+            .unwrap_or(status.late_count);
+        if times > 0 {
             measured.notes.push(format!(
-                "{side}'s loop was late by up to {late:.1} ms since its start (rule 3 speaks of \
-                 {half:.0} ms)"
+                "{side}'s loop was late by more than {half:.0} ms {times} times (its worst since \
+                 its start: {:.1} ms): the machine, or the scene itself, held it",
+                status.worst_late_ms
             ));
         }
     }
@@ -462,6 +472,37 @@ fn note_stalls(lab: &Lab, measured: &mut Measured) {
             "the machine held the probe's sender for {gap:.1} ms"
         ));
     }
+}
+
+/// The events of both engines since `begin`, one line each, in the order of time.
+fn events_since(lab: &Lab, begin: SystemTime) -> Vec<String> {
+    let begin = begin
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64);
+    let mut all = Vec::new();
+    for side in Side::BOTH {
+        // one that was killed has none to tell
+        for event in status::events(&lab.engine(side).socket).unwrap_or_default() {
+            if let Some(at) = event.time_unix_ms.checked_sub(begin) {
+                let Event {
+                    what,
+                    from,
+                    to,
+                    why,
+                    detail,
+                    ..
+                } = event;
+                all.push((
+                    at,
+                    format!("+{at} ms {side} {what}: {from} -> {to} ({why}) {detail}"),
+                ));
+            }
+        }
+    }
+    all.sort();
+    all.into_iter()
+        .map(|(_, line)| line.trim_end().to_owned())
+        .collect()
 }
 
 #[cfg(test)]

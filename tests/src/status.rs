@@ -1,7 +1,12 @@
-//! What an engine says about itself in `show ha`.
+//! What an engine says about itself in `show ha` and `show events`.
 
 use crate::error::{LabError, Result};
-use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+use twinline_control::{Client, Event, HaStatus, Payload, Reply, Request};
+
+/// How long an engine may take to answer: it is either there or it is not.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Role, reason and peer health of one engine.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,57 +18,23 @@ pub struct Status {
     /// Health of the peer: HEALTHY, UNHEALTHY or UNKNOWN; UNKNOWN also when there is no peer.
     pub peer: String,
     /// The worst lateness of the management loop since the start, in ms.
-    pub worst_late_ms: Option<f64>,
-    /// Alarms that stand, one line each.
-    pub alarms: Vec<String>,
+    pub worst_late_ms: f64,
+    /// How often that loop was late by more than half an interval.
+    pub late_count: u64,
+    /// Alarms that stand: name and text.
+    pub alarms: Vec<(String, String)>,
 }
 
 impl Status {
-    /// Reads the answer to `show ha --json`.
+    /// Asks the engine behind a control socket.
     ///
     /// # Errors
-    /// [`LabError::Answer`] when it has no role.
-    pub fn read(answer: &Value) -> Result<Self> {
-        let role = text(answer, &["/role", "/local/role", "/ha/role"]);
-        let Some(role) = role else {
-            return Err(LabError::Answer {
-                what: "no role".into(),
-                answer: answer.to_string().chars().take(300).collect(),
-            });
-        };
-        let reason = text(
-            answer,
-            &[
-                "/reason",
-                "/role_reason",
-                "/local/reason",
-                "/ha/reason",
-                "/why",
-            ],
-        );
-        let peer = text(
-            answer,
-            &["/peer/health", "/peers/0/health", "/ha/peer/health"],
-        );
-        let late = [
-            "/loop/worst_late_ms",
-            "/lateness/worst_ms",
-            "/worst_late_ms",
-        ];
-        let alarms = answer.pointer("/alarms").and_then(Value::as_array);
-        Ok(Self {
-            role: role.to_uppercase(),
-            reason: reason.unwrap_or_default(),
-            peer: peer.unwrap_or_else(|| "UNKNOWN".into()).to_uppercase(),
-            worst_late_ms: late
-                .iter()
-                .find_map(|place| answer.pointer(place)?.as_f64()),
-            alarms: alarms
-                .into_iter()
-                .flatten()
-                .map(|a| a.as_str().map_or_else(|| a.to_string(), str::to_owned))
-                .collect(),
-        })
+    /// When it does not answer within two seconds, or answers something else.
+    pub fn ask(socket: &Path) -> Result<Self> {
+        match call(socket, &Request::ShowHa)? {
+            Payload::Ha(status) => Ok(Self::from(*status)),
+            other => Err(not_understood("show ha", &format!("{other:?}"))),
+        }
     }
 
     /// The peer is HEALTHY.
@@ -85,8 +56,51 @@ impl Status {
     }
 }
 
-fn text(answer: &Value, places: &[&str]) -> Option<String> {
-    places
-        .iter()
-        .find_map(|place| answer.pointer(place)?.as_str().map(str::to_owned))
+impl From<HaStatus> for Status {
+    fn from(status: HaStatus) -> Self {
+        let peer = status
+            .peers
+            .first()
+            .map_or("UNKNOWN".into(), |peer| peer.health.clone());
+        Self {
+            role: status.role,
+            reason: status.role_reason,
+            peer,
+            worst_late_ms: status.loop_lateness.max_ms,
+            late_count: status.loop_lateness.late_count,
+            alarms: status
+                .alarms
+                .into_iter()
+                .map(|a| (a.name, a.text))
+                .collect(),
+        }
+    }
+}
+
+/// All events that the engine keeps, oldest first.
+///
+/// # Errors
+/// As [`Status::ask`].
+pub fn events(socket: &Path) -> Result<Vec<Event>> {
+    match call(socket, &Request::ShowEvents { last: None })? {
+        Payload::Events(events) => Ok(events),
+        other => Err(not_understood("show events", &format!("{other:?}"))),
+    }
+}
+
+fn call(socket: &Path, request: &Request) -> Result<Payload> {
+    let silent = |e: twinline_control::ClientError| LabError::NoAnswer(e.to_string());
+    let mut client = Client::connect(socket).map_err(silent)?.with_time(ANSWER);
+    match client.call(request).map_err(silent)? {
+        Reply::Ok(payload) => Ok(payload),
+        Reply::Refused { reason } => Err(not_understood("refused", &reason)),
+        Reply::Error { message } => Err(not_understood("error", &message)),
+    }
+}
+
+fn not_understood(what: &str, answer: &str) -> LabError {
+    LabError::Answer {
+        what: what.to_owned(),
+        answer: answer.chars().take(300).collect(),
+    }
 }

@@ -1,6 +1,10 @@
 //! The lab itself, without an engine: a probe that cannot see a fault proves nothing.
 //!
 //! These tests make network namespaces and need root.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy.toml does not except"
+)]
 
 use std::os::fd::AsFd;
 use std::path::Path;
