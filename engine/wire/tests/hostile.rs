@@ -111,6 +111,16 @@ fn rule_05_oversized_frames_are_refused() {
     );
     assert_eq!(
         broken(|f| {
+            // The payload states the bytes that the datagram does not have, all else agrees.
+            let datagram = (f.len() - UDP - 1) as u16;
+            f[UDP + 4..UDP + 6].copy_from_slice(&datagram.to_be_bytes());
+            f[UDP + 6..UDP + 8].fill(0);
+        }),
+        DropCause::Oversized,
+        "a payload longer than its datagram"
+    );
+    assert_eq!(
+        broken(|f| {
             f.push(0);
             repair_lower_layers(f);
         }),
