@@ -1,0 +1,124 @@
+//! A kernel network interface: its carrier and its administrative state.
+//!
+//! DPDK's kernel-backed drivers (af_packet, af_xdp, tap) report their link as up whatever the
+//! kernel says, so for their ports the engine asks the kernel. It does so by ioctl on a socket and
+//! not through `/sys/class/net`: a socket belongs to the network namespace in which it was opened,
+//! whereas `/sys` shows the namespace of whoever mounted it.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// What the kernel says of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Administratively up (`IFF_UP`).
+    pub up: bool,
+    /// Up and with carrier (`IFF_RUNNING`, RFC 2863 operational state).
+    pub running: bool,
+}
+
+/// A kernel network interface, by name, in the namespace of the thread that opened it.
+#[derive(Debug)]
+pub struct Interface {
+    name: [libc::c_char; libc::IFNAMSIZ],
+    socket: OwnedFd,
+}
+
+impl Interface {
+    /// Opens the interface `name` (1 to 15 bytes).
+    ///
+    /// # Errors
+    /// When the name is no interface name, no socket can be had, or there is no such interface.
+    pub fn open(name: &str) -> io::Result<Self> {
+        let bytes = name.as_bytes();
+        let fits = !bytes.is_empty() && bytes.len() < libc::IFNAMSIZ && !bytes.contains(&0);
+        if !fits {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("\"{name}\" is no interface name (1 to 15 bytes)"),
+            ));
+        }
+        let mut chars = [0 as libc::c_char; libc::IFNAMSIZ];
+        for (char, &byte) in chars.iter_mut().zip(bytes) {
+            // The kernel's names are bytes; c_char is signed on some machines.
+            *char = byte as libc::c_char;
+        }
+        let flags = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+        // SAFETY: socket(2) takes no pointers.
+        let fd = unsafe { libc::socket(libc::AF_INET, flags, 0) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `fd` was just returned by socket(2), so it is open and nobody else owns it.
+        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        let interface = Self { name: chars, socket };
+        interface.flags()?;
+        Ok(interface)
+    }
+
+    /// Asks for the interface's state.
+    ///
+    /// # Errors
+    /// What the kernel answers, `ENODEV` when the interface has gone.
+    pub fn state(&self) -> io::Result<State> {
+        let flags = self.flags()?;
+        let has = |flag: libc::c_int| i32::from(flags) & flag != 0;
+        Ok(State { up: has(libc::IFF_UP), running: has(libc::IFF_UP) && has(libc::IFF_RUNNING) })
+    }
+
+    /// Sets the interface administratively up or down; the other end of its cable sees that.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_NET_ADMIN`; `ENODEV` when the interface has gone.
+    pub fn set_up(&self, up: bool) -> io::Result<()> {
+        let flags = self.flags()?;
+        let bit = libc::IFF_UP as libc::c_short;
+        let wanted = if up { flags | bit } else { flags & !bit };
+        if wanted == flags {
+            return Ok(());
+        }
+        let mut request = self.request();
+        request.ifr_ifru.ifru_flags = wanted;
+        self.ioctl(libc::SIOCSIFFLAGS, &mut request)
+    }
+
+    fn flags(&self) -> io::Result<libc::c_short> {
+        let mut request = self.request();
+        self.ioctl(libc::SIOCGIFFLAGS, &mut request)?;
+        // SAFETY: SIOCGIFFLAGS filled in `ifru_flags`, and any bits are a valid c_short.
+        Ok(unsafe { request.ifr_ifru.ifru_flags })
+    }
+
+    fn request(&self) -> libc::ifreq {
+        // SAFETY: ifreq is plain data of integers and a union of such; all zeroes is a value of it.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        request.ifr_name = self.name;
+        request
+    }
+
+    fn ioctl(&self, code: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
+        let request: *mut libc::ifreq = request;
+        // SAFETY: the socket is open for as long as `self` lives; both ioctls used here take a
+        // pointer to one ifreq, which is valid and writable for the call.
+        let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), code as _, request) };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_is_there() {
+        let lo = Interface::open("lo").unwrap();
+        assert_eq!(lo.state().unwrap().up, lo.state().unwrap().running);
+    }
+
+    #[test]
+    fn what_is_no_name_or_not_there_is_an_error() {
+        for name in ["", "a-name-that-is-too-long", "nul\0", "nosuch0"] {
+            assert!(Interface::open(name).is_err(), "{name:?}");
+        }
+    }
+}
