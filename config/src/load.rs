@@ -62,7 +62,8 @@ struct ReadPort {
     port: Port,
     name: Val<Option<String>>,
     kernel_interface: Val<Option<String>>,
-    header: Option<Spot>,
+    /// The valid device's key and place.
+    device: Option<(&'static str, Spot)>,
 }
 
 struct ReadPair {
@@ -171,11 +172,11 @@ impl Reader<'_, '_> {
             self.sink
                 .error("port", line, None, "names no device", Some(accepted));
         }
-        let device = match (pci.v, vdev.v) {
-            (Some(address), _) => Device::Pci(address),
-            (None, Some(vdev)) => Device::Vdev(vdev),
+        let (device, place) = match (pci.v, vdev.v) {
+            (Some(address), _) => (Device::Pci(address), pci.at.map(|at| ("port.pci", at))),
+            (None, Some(device)) => (Device::Vdev(device), vdev.at.map(|at| ("port.vdev", at))),
             // an error has been noted
-            (None, None) => Device::Pci(NO_PCI),
+            (None, None) => (Device::Pci(NO_PCI), None),
         };
         ReadPort {
             port: Port {
@@ -188,7 +189,7 @@ impl Reader<'_, '_> {
             },
             name,
             kernel_interface,
-            header: s.at.clone(),
+            device: place,
         }
     }
 
@@ -229,23 +230,9 @@ impl Reader<'_, '_> {
                 p.name.some(),
                 p.name.at.as_ref(),
             );
-            if p.port.device != Device::Pci(NO_PCI) {
-                let key = match p.port.device {
-                    Device::Pci(_) => "port.pci",
-                    Device::Vdev(_) => "port.vdev",
-                };
-                let shown = p.header.as_ref().map(|h| Spot {
-                    line: h.line,
-                    written: format!("\"{}\"", p.port.device.dpdk_name()),
-                });
+            if let Some((key, at)) = &p.device {
                 let device = p.port.device.dpdk_name();
-                devices.check(
-                    self.sink,
-                    key,
-                    "another port",
-                    Some(&device),
-                    shown.as_ref(),
-                );
+                devices.check(self.sink, key, "another port", Some(&device), Some(at));
             }
             interfaces.check(
                 self.sink,
@@ -267,25 +254,26 @@ impl Reader<'_, '_> {
         let Some(interface) = under(&p.port) else {
             return;
         };
+        let at = p.device.as_ref().map(|(_, at)| at);
         let first = ports
             .iter()
             .find(|other| under(&other.port).as_ref() == Some(&interface));
         if let Some(first) = first
             && !std::ptr::eq(first, p)
         {
-            let of = first.header.as_ref().map_or(0, |h| h.line);
-            let problem =
-                format!("the interface {interface} is used by the port of line {of} already");
-            let line = p.header.as_ref().map(|h| h.line);
-            self.sink.error("port.vdev", line, None, problem, None);
+            let line = first.device.as_ref().map_or(0, |(_, at)| at.line);
+            let problem = format!(
+                "the interface {interface} is used by another port already, on line {line}"
+            );
+            self.sink.contradiction("port.vdev", at, problem);
         }
-        if p.port.kernel_interface.is_none() && !p.kernel_interface.given() {
+        if !p.kernel_interface.given() {
             let message = format!(
-                "the driver of {} reports its link as always up; \
-                 set port.kernel_interface = \"{interface}\" so that a lost carrier is seen",
+                "the driver of {} reports its link as always up; set port.kernel_interface = \
+                 \"{interface}\" so that a lost carrier is seen",
                 p.port.device.dpdk_name()
             );
-            self.sink.warn("port.vdev", p.header.as_ref(), message);
+            self.sink.warn("port.vdev", at, message);
         }
     }
 
@@ -335,7 +323,9 @@ impl Reader<'_, '_> {
         if ports.iter().any(|p| p.name.v.as_ref() == Some(wanted)) {
             return;
         }
-        let known: Vec<&str> = ports.iter().filter_map(|p| p.name.v.as_deref()).collect();
+        let mut known: Vec<&str> = ports.iter().filter_map(|p| p.name.v.as_deref()).collect();
+        known.sort_unstable();
+        known.dedup();
         let accepted = if known.is_empty() {
             "the name of a [[port]]; there is none".to_owned()
         } else {
@@ -353,29 +343,32 @@ impl Reader<'_, '_> {
         let polling = s.choice(self.sink, "lcores.polling");
         let workers = s.list(self.sink, "lcores.workers", core);
         let adaptive = polling.v == Some("adaptive");
-        if let Some(list) = workers.good() {
-            if list.is_empty() && pairs > 0 {
-                let at = workers.at.as_ref().or(s.at.as_ref());
-                let line = at.map(|at| at.line);
-                let problem = "no worker, but there are link pairs to forward";
-                let accepted = "an array of core numbers, for example [1]".to_owned();
-                self.sink
-                    .error("lcores.workers", line, None, problem, Some(accepted));
+        if workers.ok && workers.v.is_empty() && pairs > 0 {
+            let at = workers.at.as_ref().or(s.at.as_ref());
+            let line = at.map(|at| at.line);
+            let problem = "no worker, but there are link pairs to forward";
+            let accepted = "an array of core numbers, for example [1]".to_owned();
+            self.sink
+                .error("lcores.workers", line, None, problem, Some(accepted));
+        }
+        for (index, (worker, at)) in workers.v.iter().enumerate() {
+            if workers
+                .v
+                .iter()
+                .take(index)
+                .any(|(other, _)| other == worker)
+            {
+                let problem = "is in the list twice: each worker has its own core";
+                self.sink.contradiction("lcores.workers", Some(at), problem);
             }
-            for (index, (worker, at)) in list.iter().enumerate() {
-                if list.iter().take(index).any(|(other, _)| other == worker) {
-                    let problem = "is in the list twice: each worker has its own core";
-                    self.sink.contradiction("lcores.workers", Some(at), problem);
-                }
-                if main.ok && polling.ok && !adaptive && *worker == small::<usize>(main.v) {
-                    let problem = "is lcores.main too: a busy worker would starve the management \
-                        core; take another core, or lcores.polling = \"adaptive\"";
-                    self.sink.contradiction("lcores.workers", Some(at), problem);
-                }
-                if index >= pairs {
-                    let message = format!("the worker on core {worker} has no link pair to carry");
-                    self.sink.warn("lcores.workers", Some(at), message);
-                }
+            if main.ok && polling.ok && !adaptive && *worker == small::<usize>(main.v) {
+                let problem = "is lcores.main too: a busy worker would starve the management core; \
+                    take another core, or lcores.polling = \"adaptive\"";
+                self.sink.contradiction("lcores.workers", Some(at), problem);
+            }
+            if index >= pairs {
+                let message = format!("the worker on core {worker} has no link pair to carry");
+                self.sink.warn("lcores.workers", Some(at), message);
             }
         }
         Lcores {

@@ -37,11 +37,6 @@ impl<T> Val<T> {
             at: None,
         }
     }
-
-    /// The valid value.
-    pub(crate) fn good(&self) -> Option<&T> {
-        self.ok.then_some(&self.v)
-    }
 }
 
 impl<T> Val<Option<T>> {
@@ -189,6 +184,10 @@ impl<'t, 'i> Section<'t, 'i> {
         at: Option<Spot>,
     ) -> Self {
         for (key, value) in table {
+            // a suggestion costs time: no more of them than are shown
+            if sink.errors.len() >= MAX_KEPT {
+                break;
+            }
             let word = key.get_ref().as_ref();
             let full = join(name, word);
             let known = spec(&full).is_some() || SECTIONS.contains(&full.as_str());
@@ -445,14 +444,16 @@ impl<'t, 'i> Section<'t, 'i> {
         })
     }
 
-    /// A list; `parse` reads each element and gives its own problem.
+    /// A list; `parse` reads each element and gives its own problem. What is valid is kept, also
+    /// when another element is not: it may have further faults.
     pub(crate) fn list<T>(
         &self,
         sink: &mut Sink<'_>,
         key: &'static str,
         parse: impl Fn(&DeValue<'i>) -> Result<T, String>,
     ) -> Val<Vec<(T, Spot)>> {
-        self.value(sink, key, Vec::new(), |sink, spec, value, at| {
+        let mut all_good = true;
+        let mut list = self.value(sink, key, Vec::new(), |sink, spec, value, at| {
             let Kind::List { max, .. } = spec.kind else {
                 return None;
             };
@@ -476,8 +477,11 @@ impl<'t, 'i> Section<'t, 'i> {
                     Err(problem) => sink.reject(spec.key, Some(&at), problem),
                 }
             }
-            (good.len() == array.len()).then_some(good)
-        })
+            all_good = good.len() == array.len();
+            Some(good)
+        });
+        list.ok = list.ok && all_good;
+        list
     }
 }
 

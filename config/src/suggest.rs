@@ -42,7 +42,12 @@ fn closest<'a>(
 ) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     among
-        .map(|candidate| (distance(word, part(candidate)), candidate))
+        .map(|candidate| {
+            let known = part(candidate);
+            // a beginning of three letters or more is as good as one typo
+            let begins = word.len() > 2 && known.starts_with(word);
+            (if begins { 1 } else { distance(word, known) }, candidate)
+        })
         .filter(|(d, _)| *d <= limit)
         .min_by_key(|(d, _)| *d)
         .map(|(_, candidate)| candidate)
@@ -110,6 +115,10 @@ mod tests {
         assert_eq!(
             nearest_key("ha", "polling").as_deref(),
             Some("lcores.polling")
+        );
+        assert_eq!(
+            nearest_key("ha", "peer_recovery").as_deref(),
+            Some("ha.peer_recovery_threshold")
         );
         assert_eq!(nearest_key("ha", "zzzzzz"), None);
         assert_eq!(nearest_key("ha", &"m".repeat(5000)), None);

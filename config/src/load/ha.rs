@@ -233,7 +233,10 @@ impl Reader<'_, '_> {
             let at = minimum.at.as_ref();
             let (line, written) = (at.map(|a| a.line), at.map(|a| a.written.clone()));
             let problem = format!("is more than the link pairs, of which there are {pairs}");
-            let accepted = Some(format!("0 to {pairs} (0 = off)"));
+            let accepted = Some(match pairs {
+                0 => "0 (off)".to_owned(),
+                _ => format!("0 to {pairs} (0 = off)"),
+            });
             self.sink
                 .error("ha.links.minimum_active", line, written, problem, accepted);
         }

@@ -1,0 +1,168 @@
+//! Rule 24: a reload shows the difference and says what needs a restart; and the digest of what
+//! must agree within a stack.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
+
+use twinline_config::{Applies, Config, render_diff, schema};
+
+const BASE: &str = include_str!("../examples/pair-a.toml");
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, "f")
+        .unwrap_or_else(|e| panic!("{e}"))
+        .config
+}
+
+/// BASE with a text replaced that must be there.
+fn with(from: &str, to: &str) -> Config {
+    assert!(BASE.contains(from), "{from}");
+    parse(&BASE.replacen(from, to, 1))
+}
+
+fn diff(new: &Config) -> Vec<String> {
+    Config::diff(&parse(BASE), new)
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn rule_24_no_change() {
+    assert_eq!(diff(&parse(BASE)), [] as [&str; 0]);
+    assert_eq!(render_diff(&[]), "no change");
+}
+
+/// Every key: a change of it shows once, under its name, and applies as the schema says.
+#[rustfmt::skip]
+const CHANGES: &[(&str, &str, &str)] = &[
+    ("name = \"edge-a\" ", "name = \"edge-c\" ", "instance.name: \"edge-a\" -> \"edge-c\" (needs a restart)"),
+    ("id = 1 ", "id = 3 ", "instance.id: 1 -> 3 (needs a restart)"),
+    ("stack = \"edge\"", "stack = \"core\"", "instance.stack: \"edge\" -> \"core\" (needs a restart)"),
+    ("control_socket = \"/run/twinline/edge-a.sock\"", "control_socket = \"/x\"", "instance.control_socket: \"/run/twinline/edge-a.sock\" -> \"/x\" (needs a restart)"),
+    ("state_file = \"/var/lib/twinline/edge-a.state\"", "state_file = \"/x\"", "instance.state_file: \"/var/lib/twinline/edge-a.state\" -> \"/x\" (needs a restart)"),
+    ("file_prefix = \"twinline-edge-a\"", "file_prefix = \"t\"", "eal.file_prefix: \"twinline-edge-a\" -> \"t\" (needs a restart)"),
+    ("memory_mb = 512", "memory_mb = 64", "eal.memory_mb: 512 -> 64 (needs a restart)"),
+    ("huge = true ", "huge = false ", "eal.huge: true -> false (needs a restart)"),
+    ("huge_unlink = true", "huge_unlink = false", "eal.huge_unlink: true -> false (needs a restart)"),
+    ("telemetry = true", "telemetry = false", "eal.telemetry: true -> false (needs a restart)"),
+    ("log_level = \"notice\"", "log_level = \"debug\"", "eal.log_level: \"notice\" -> \"debug\" (needs a restart)"),
+    ("extra = []", "extra = [\"--x\"]", "eal.extra: [] -> [\"--x\"] (needs a restart)"),
+    ("pci = \"0000:03:00.0\"", "vdev = \"net_null0\"", "port.lan0.pci: \"0000:03:00.0\" -> - (needs a restart)|port.lan0.vdev: - -> \"net_null0\" (needs a restart)"),
+    ("rx_descriptors = 1024", "rx_descriptors = 512", "port.lan0.rx_descriptors: 1024 -> 512 (needs a restart)"),
+    ("tx_descriptors = 1024", "tx_descriptors = 512", "port.lan0.tx_descriptors: 1024 -> 512 (needs a restart)"),
+    ("# mtu = 1500 ", "mtu = 9000 ", "port.lan0.mtu: - -> 9000 (needs a restart)"),
+    ("# kernel_interface = \"ha0\"", "kernel_interface = \"ha0\"", "port.ha0.kernel_interface: - -> \"ha0\" (needs a restart)"),
+    ("lan = \"lan0\"\nwan = \"wan0\"", "lan = \"wan0\"\nwan = \"lan0\"", "link_pair.pair0.lan: \"lan0\" -> \"wan0\" (needs a restart)|link_pair.pair0.wan: \"wan0\" -> \"lan0\" (needs a restart)"),
+    ("mode = \"active-passive\"", "mode = \"active-active\"", "ha.mode: \"active-passive\" -> \"active-active\" (needs a restart)"),
+    ("primary = true", "primary = false", "ha.primary: true -> false (needs a restart)"),
+    ("udp_port = 11211", "udp_port = 1", "ha.udp_port: 11211 -> 1 (needs a restart)"),
+    ("address = \"169.254.0.1\" ", "address = \"10.0.0.1\" ", "ha.address: \"169.254.0.1\" -> \"10.0.0.1\" (needs a restart)"),
+    ("multicast_group = \"239.255.84.76\"", "peers = [\"10.0.0.2\"]", "ha.peers: [] -> [\"10.0.0.2\"] (needs a restart)|ha.multicast_group: \"239.255.84.76\" -> - (needs a restart)"),
+    ("key_file = \"/etc/twinline/edge.key\"", "key_file = \"/k\"", "ha.key_file: \"/etc/twinline/edge.key\" -> \"/k\" (live)"),
+    ("# next_key_file", "next_key_file", "ha.next_key_file: - -> \"/etc/twinline/edge-next.key\" (live)"),
+    ("topology = \"parallel\"", "topology = \"series\"", "ha.topology: \"parallel\" -> \"series\" (needs a restart)"),
+    ("peer_check_interval_ms = 100", "peer_check_interval_ms = 50", "ha.peer_check_interval_ms: 100 -> 50 (live)"),
+    ("peer_failure_threshold = 3", "peer_failure_threshold = 5", "ha.peer_failure_threshold: 3 -> 5 (live)"),
+    ("peer_recovery_threshold = 3", "peer_recovery_threshold = 5", "ha.peer_recovery_threshold: 3 -> 5 (live)"),
+    ("max_flaps = 6", "max_flaps = 0", "ha.max_flaps: 6 -> 0 (live)"),
+    ("flap_window_s = 900", "flap_window_s = 60", "ha.flap_window_s: 900 -> 60 (live)"),
+    ("# on_max_flaps", "on_max_flaps", "ha.on_max_flaps: - -> \"disconnect\" (live)"),
+    ("preempt = true", "preempt = false", "ha.preempt: true -> false (live)"),
+    ("preempt_delay_s = 60", "preempt_delay_s = 1", "ha.preempt_delay_s: 60 -> 1 (live)"),
+    ("[ha.links]\ninterval_ms = 100", "[ha.links]\ninterval_ms = 10", "ha.links.interval_ms: 100 -> 10 (live)"),
+    ("minimum_active = 1", "minimum_active = 0", "ha.links.minimum_active: 1 -> 0 (live)"),
+    ("propagate = true", "propagate = false", "ha.links.propagate: true -> false (live)"),
+    ("settle_ms = 3000", "settle_ms = 0", "ha.links.settle_ms: 3000 -> 0 (live)"),
+    ("enabled = false", "enabled = true", "ha.bandwidth.enabled: false -> true (live)"),
+    ("minimum_bps = 1024", "minimum_bps = 1", "ha.bandwidth.minimum_bps: 1024 -> 1 (live)"),
+    ("interval_s = 10", "interval_s = 1", "ha.bandwidth.interval_s: 10 -> 1 (live)"),
+    ("main = 0", "main = 2", "lcores.main: 0 -> 2 (needs a restart)"),
+    ("workers = [1]", "workers = [3]", "lcores.workers: [1] -> [3] (needs a restart)"),
+    ("polling = \"busy\"", "polling = \"adaptive\"", "lcores.polling: \"busy\" -> \"adaptive\" (needs a restart)"),
+];
+
+#[test]
+fn rule_24_each_change_is_shown_with_when_it_applies() {
+    for (from, to, expected) in CHANGES {
+        let expected: Vec<&str> = expected.split('|').collect();
+        assert_eq!(diff(&with(from, to)), expected);
+    }
+}
+
+#[test]
+fn rule_24_the_table_above_covers_every_key() {
+    // these change together with others: tested below
+    let elsewhere = ["port.name", "link_pair.name", "ha.port", "ha.insecure"];
+    for key in schema::KEYS.iter().filter(|k| !elsewhere.contains(&k.key)) {
+        let (section, word) = key.key.rsplit_once('.').unwrap();
+        let covered = CHANGES
+            .iter()
+            .flat_map(|(_, _, e)| e.split('|'))
+            .any(|line| {
+                let shown = line.split(": ").next().unwrap();
+                shown.starts_with(section) && shown.ends_with(&format!(".{word}"))
+            });
+        assert!(covered, "{}", key.key);
+    }
+}
+
+#[test]
+fn renamed_ports_and_pairs_need_a_restart() {
+    let changes = Config::diff(&parse(BASE), &parse(&BASE.replace("\"ha0\"", "\"hb0\"")));
+    assert!(changes.iter().all(|c| c.applies == Applies::Restart));
+    let keys: Vec<&str> = changes.iter().map(|c| c.key.as_str()).collect();
+    assert!(
+        keys.contains(&"port") && keys.contains(&"ha.port"),
+        "{keys:?}"
+    );
+    assert_eq!(
+        diff(&with("name = \"pair0\"", "name = \"wire\""))[0],
+        "link_pair: [\"pair0\"] -> [\"wire\"] (needs a restart)"
+    );
+}
+
+#[test]
+fn going_without_a_key_needs_a_restart() {
+    let text = BASE
+        .replace("key_file = \"/etc/twinline/edge.key\"\n", "")
+        .replace("insecure = false", "insecure = true");
+    assert_eq!(
+        diff(&parse(&text)),
+        [
+            "ha.key_file: \"/etc/twinline/edge.key\" -> - (needs a restart)",
+            "ha.insecure: false -> true (needs a restart)"
+        ]
+    );
+}
+
+#[test]
+fn the_digest_covers_policy_and_nothing_of_ones_own() {
+    let base = parse(BASE).digest_input();
+    for (from, to, expected) in CHANGES {
+        let changed = with(from, to).digest_input() != base;
+        let key = expected.split(": ").next().unwrap();
+        let own = [
+            "ha.primary",
+            "ha.address",
+            "ha.peers",
+            "ha.multicast_group",
+            "ha.key_file",
+            "ha.next_key_file",
+        ];
+        let policy = key == "instance.stack" || (key.starts_with("ha.") && !own.contains(&key));
+        assert_eq!(changed, policy, "{key}");
+    }
+    assert_ne!(
+        with("name = \"pair0\"", "name = \"wire\"").digest_input(),
+        base
+    );
+    assert_eq!(
+        parse(&BASE.replace("\"ha0\"", "\"hb0\"")).digest_input(),
+        base
+    );
+}
+
+#[test]
+fn nothing_of_a_key_is_shown_but_its_path() {
+    let toml = parse(BASE).to_toml().unwrap();
+    assert!(toml.contains("key_file = \"/etc/twinline/edge.key\""));
+}
