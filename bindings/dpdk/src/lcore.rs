@@ -79,7 +79,10 @@ impl Drop for RegisteredThread {
 
 /// Pins the current thread to a core.
 pub fn pin(core: usize) -> Result<(), Error> {
-    if core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+    // core_affinity indexes a fixed set and panics beyond it.
+    if core < libc::CPU_SETSIZE as usize
+        && core_affinity::set_for_current(core_affinity::CoreId { id: core })
+    {
         Ok(())
     } else {
         Err(Error::Pin { core })

@@ -36,6 +36,14 @@ pub(super) fn vdev_create(token: &Arc<Token>, name: &str, args: &str) -> Result<
     let c_name = CString::new(name).map_err(invalid)?;
     let c_args = CString::new(args).map_err(invalid)?;
     let _state = token.lock();
+    if port_named(name).is_some() {
+        // DPDK would probe the device a second time and call it a success.
+        let errno = Errno::new(libc::EEXIST);
+        return Err(Error::Attach {
+            name: name.to_owned(),
+            errno,
+        });
+    }
     // SAFETY: C strings, which DPDK copies; the EAL runs, and the lock keeps
     // our other threads off the device lists.
     let made = unsafe {

@@ -23,10 +23,10 @@ impl Capture {
         // SAFETY: a null stream means DPDK's own default.
         unsafe { dpdk_sys::rte_openlog_stream(std::ptr::null_mut()) };
         let mut text = Vec::new();
-        if let Some(mut file) = self.file {
-            if file.rewind().is_ok() {
-                let _ = file.take(LIMIT).read_to_end(&mut text);
-            }
+        if let Some(mut file) = self.file
+            && file.rewind().is_ok()
+        {
+            let _ = file.take(LIMIT).read_to_end(&mut text);
         }
         let text = String::from_utf8_lossy(&text).into_owned();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {

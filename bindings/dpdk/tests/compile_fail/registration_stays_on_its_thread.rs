@@ -1,0 +1,5 @@
+fn sent<T: Send>() {}
+
+fn main() {
+    sent::<dpdk::lcore::RegisteredThread>();
+}

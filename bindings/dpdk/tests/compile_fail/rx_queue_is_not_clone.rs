@@ -1,0 +1,5 @@
+fn twin(rx: &dpdk::RxQueue) -> dpdk::RxQueue {
+    rx.clone()
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+fn twin(tx: &dpdk::TxQueue) -> dpdk::TxQueue {
+    tx.clone()
+}
+
+fn main() {}
