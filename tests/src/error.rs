@@ -91,6 +91,16 @@ pub enum LabError {
 }
 
 impl LabError {
+    /// The engine's doing (a role that never came, a verb refused, an early end), not the lab's.
+    #[must_use]
+    pub fn is_the_engines(&self) -> bool {
+        use LabError::{Answer, Command, EngineDied, NoAnswer, Timeout};
+        matches!(
+            self,
+            Timeout { .. } | EngineDied { .. } | NoAnswer(_) | Answer { .. } | Command { .. }
+        )
+    }
+
     /// Wraps an I/O error with what was tried.
     pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();

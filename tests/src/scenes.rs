@@ -103,7 +103,7 @@ impl Default for Load {
         Self {
             probes: 1000,
             tcp_mbits: 20,
-            broadcasts: 50,
+            broadcasts: 400,
         }
     }
 }
@@ -168,7 +168,17 @@ pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
     };
     // the threads end whatever became of the script
     let measured = traffic.stop(window);
-    let (played, mut measured) = (played?, measured?);
+    let mut measured = measured?;
+    let played = match played {
+        Ok(played) => played,
+        // the script did not come to its end: a fault of the engine, and still a measurement
+        Err(e) if e.is_the_engines() => Played {
+            after: lab.both(),
+            faults: vec![e.to_string()],
+            notes: Vec::new(),
+        },
+        Err(e) => return Err(e),
+    };
     for side in Side::BOTH {
         let change = change(&before, &played.after, side);
         measured.roles.insert(side.name().into(), change);
@@ -185,7 +195,7 @@ pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
         threshold,
         measured,
     );
-    if scene == Scene::Kill {
+    if lab.engine(Side::A).pid().is_none() {
         lab.restart(Side::A)?;
     }
     Ok(result)
@@ -241,8 +251,8 @@ fn switchover(lab: &mut Lab) -> Result<Played> {
 }
 
 fn kill(lab: &mut Lab) -> Result<Played> {
-    lab.kill(Side::A)?;
     let begin = Instant::now();
+    lab.kill(Side::A)?;
     lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"))?;
     let took = begin.elapsed();
     let after = lab.both();

@@ -56,7 +56,7 @@ struct Options {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
     tcp_mbits: u32,
     /// Numbered broadcasts a second.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=1000))]
     broadcasts: u32,
     /// The engine; else TWINLINE_BIN, else beside this program, else in the build directory.
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! Numbered broadcasts from the client, and a counter of every group-addressed frame on every
 //! switch port: a loop, however short, shows as a frame that passes a port twice, or comes back.
 
-use super::{Pace, TICK, join};
+use super::{Pace, join};
 use crate::error::{LabError, Result};
 use crate::netns;
 use crate::sys::{self, RawSocket, Seen, Take};
@@ -19,6 +19,8 @@ const MAGIC: [u8; 4] = *b"TLBC";
 const FRAME: usize = 60;
 /// The most numbered broadcasts of one measurement.
 const MOST: u32 = 100_000;
+/// How long a watcher lets frames gather.
+const GATHER: Duration = Duration::from_millis(5);
 /// RARP, by which a new ACTIVE teaches the switches (`twinline-wire`, module `announce`).
 const RARP: [u8; 2] = [0x80, 0x35];
 
@@ -60,7 +62,7 @@ pub struct BroadcastReport {
     pub returned: u64,
     /// Announcements (RARP) that came into the switches from the appliances.
     pub announcements: u64,
-    /// Announcements that an appliance passed on: more than its peer sent out of one port.
+    /// Other group-addressed frames that came into the switches from the appliances.
     pub other_group_frames: u64,
     /// The places with repeats: place and number of passes too many.
     pub where_repeated: BTreeMap<Place, u64>,
@@ -156,14 +158,20 @@ fn send(socket: &RawSocket, rate: u32, stop: &AtomicBool) -> Result<u32> {
 fn watch(socket: &RawSocket, place: &str, stop: &AtomicBool) -> Result<Watched> {
     let mut watched = Watched::default();
     let mut buffer = [0; 256];
-    while !stop.load(Ordering::Relaxed) {
+    // what has gathered by the end is still looked at
+    let mut last_look = false;
+    while !last_look {
+        let stopping = stop.load(Ordering::Relaxed);
         let seen = socket
-            .receive(&mut buffer, TICK)
+            .receive(&mut buffer, Duration::ZERO)
             .map_err(LabError::io("watching a port"))?;
         let Some(Seen {
             length, outgoing, ..
         }) = seen
         else {
+            last_look = stopping;
+            // frames gather in the socket meanwhile: fewer wake-ups beside the engines
+            std::thread::sleep(GATHER);
             continue;
         };
         let frame = &buffer[..length];

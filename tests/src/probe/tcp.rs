@@ -156,6 +156,8 @@ fn receive(mut stream: TcpStream, stop: &AtomicBool) -> Received {
         if stop.load(Ordering::Relaxed)
             && stopped.get_or_insert_with(Instant::now).elapsed() > DRAIN
         {
+            // it stands still to this day
+            got.stall = got.stall.max(last.elapsed());
             return got;
         }
         match stream.read(&mut buffer) {
