@@ -5,6 +5,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use twinline_tests::engine::{self, Settings};
 use twinline_tests::judge::SceneResult;
@@ -69,6 +70,9 @@ struct Options {
     no_huge: bool,
 }
 
+/// A signal came: the signal thread takes everything down and ends the program.
+static SIGNALLED: AtomicBool = AtomicBool::new(false);
+
 fn scene(name: &str) -> std::result::Result<Scene, String> {
     Scene::by_name(name).ok_or_else(|| {
         let names = Scene::ALL.map(Scene::name).join(", ");
@@ -97,6 +101,10 @@ fn main() -> ExitCode {
             }
         }
     };
+    while SIGNALLED.load(Ordering::SeqCst) {
+        // engines that died under the signal thread's hands are no verdict: it ends the program
+        std::thread::park();
+    }
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -119,6 +127,7 @@ fn watch_signals() -> std::io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            SIGNALLED.store(true, Ordering::SeqCst);
             eprintln!("lab: taking everything down");
             run::close_all();
             std::process::exit(128 + signal);
