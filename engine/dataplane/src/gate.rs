@@ -17,13 +17,26 @@ pub enum GateMode {
     Forward = 1,
     /// The old ACTIVE while the new one opens (rule 8, parallel topology): forward everything,
     /// group-addressed frames too, except Twinline's announcements and frames whose source the
-    /// MAC table knows on the egress side (such a frame has been here already: a loop).
+    /// MAC table knows on the egress side (such a frame has been here already: a loop). What is
+    /// carried is sent under the port's own address, so that it teaches the switches nothing.
     HandingOver = 2,
     /// The new ACTIVE while the old one is still open (rule 8, parallel topology): forward only
     /// unicast to a destination known on the egress side, from a source not known there.
     TakingOver = 3,
     /// Software wire: pass everything unseen, whatever the lease says.
     Wire = 4,
+}
+
+impl std::fmt::Display for GateMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Block => "block",
+            Self::Forward => "forward",
+            Self::HandingOver => "handing over",
+            Self::TakingOver => "taking over",
+            Self::Wire => "wire",
+        })
+    }
 }
 
 impl GateMode {

@@ -1,4 +1,18 @@
 //! The data path: workers, gates, the forwarding lease, counters.
+//!
+//! A [`Worker`] carries the frames of one or more link pairs. What it may do is said by three
+//! things that the management core writes and the worker only reads: each pair's [`Gate`], the
+//! engine's [`Lease`], and, during a hand-over, each pair's [`MacTable`]. What it did is in its
+//! [`Counters`]; which stations it saw comes out of a ring of [`Learned`]; frames of the
+//! management core's own go in through a ring of [`Inject`].
+//!
+//! ```text
+//!                  Gate, Lease, MacTable        Inject
+//!                          │                      │
+//!   LAN port ─ RxQueue ─▶ Worker::poll_once ─ TxQueue ─▶ WAN port   (and the other way)
+//!                          │                      │
+//!                       Counters               Learned
+//! ```
 #![forbid(unsafe_code)]
 
 mod counters;
@@ -7,6 +21,8 @@ mod idle;
 mod learn;
 mod lease;
 mod mac_table;
+mod thread;
+mod worker;
 
 pub use counters::{Counters, PairSnapshot, SideSnapshot, WorkerSnapshot};
 pub use gate::{Gate, GateMode};
@@ -14,7 +30,9 @@ pub use idle::Polling;
 pub use learn::{LEARN_ALL_UP_TO, Learned};
 pub use lease::Lease;
 pub use mac_table::{Insertion, MAC_TABLE_SLOTS, MacBytes, MacTable, is_group};
+pub use thread::{Error, WorkerHandle};
 pub use twinline_wire::Side;
+pub use worker::{Inject, PairQueues, Worker, WorkerConfig, WorkerLinks};
 
 /// Frames that a worker takes from a queue at once.
 pub const BURST: usize = 32;

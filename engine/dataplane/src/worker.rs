@@ -14,9 +14,10 @@ use crate::gate::{Gate, GateMode};
 use crate::idle::Polling;
 use crate::learn::{Filter, LEARN_ALL_UP_TO, Learned, Rotor, destination_of, key_of, source_of};
 use crate::lease::Lease;
-use crate::mac_table::{MacTable, is_group};
+use crate::mac_table::{MacBytes, MacTable, is_group};
 use crate::{BURST, Side};
-use dpdk::{Burst, Mbuf, RxQueue, TxQueue, clock};
+use dpdk::clock::{self, TscClock};
+use dpdk::{Burst, Mbuf, RxQueue, TxQueue};
 use std::sync::Arc;
 use twinline_wire::announce::is_announcement;
 
@@ -31,6 +32,10 @@ pub struct PairQueues {
     pub lan: (RxQueue, TxQueue),
     /// Queues of the WAN side's port.
     pub wan: (RxQueue, TxQueue),
+    /// The LAN port's own address: the source of frames sent while the gate is HandingOver.
+    pub lan_mac: MacBytes,
+    /// The WAN port's own address.
+    pub wan_mac: MacBytes,
     /// What to do with its frames.
     pub gate: Arc<Gate>,
     /// Where its stations live: read in the modes of an overlap only.
@@ -57,6 +62,8 @@ pub struct WorkerConfig {
     pub pairs: Vec<PairQueues>,
     /// The engine's forwarding lease.
     pub lease: Arc<Lease>,
+    /// The machine's clock.
+    pub clock: TscClock,
     /// Room for learned addresses that the management core has not read yet.
     pub learn_capacity: usize,
     /// Room for frames to inject that the worker has not sent yet.
@@ -66,12 +73,13 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// A busy, unpinned worker with rings of 1024 addresses and 256 frames.
     #[must_use]
-    pub fn new(pairs: Vec<PairQueues>, lease: Arc<Lease>) -> Self {
+    pub fn new(pairs: Vec<PairQueues>, lease: Arc<Lease>, clock: TscClock) -> Self {
         Self {
             core: None,
             polling: Polling::Busy,
             pairs,
             lease,
+            clock,
             learn_capacity: 1024,
             inject_capacity: 256,
         }
@@ -88,11 +96,12 @@ pub struct WorkerLinks {
     pub inject: rtrb::Producer<Inject>,
 }
 
-/// One direction of a pair: receives on the side `from`, sends on the other.
+/// One direction of a pair: receives on one side, sends on the other.
 struct Way {
-    from: Side,
     rx: RxQueue,
     tx: TxQueue,
+    /// The address of the port that sends.
+    tx_mac: MacBytes,
 }
 
 struct Pair {
@@ -120,7 +129,7 @@ pub struct Worker {
     pub(crate) core: Option<usize>,
     pub(crate) polling: Polling,
     pairs: Box<[Pair]>,
-    counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
     inject: rtrb::Consumer<Inject>,
     common: Common,
 }
@@ -129,16 +138,23 @@ impl Worker {
     /// A worker and the management core's ends of it. Allocates everything that it will ever use.
     #[must_use]
     pub fn new(config: WorkerConfig) -> (Self, WorkerLinks) {
-        let tsc_hz = clock::TscClock::get().hz();
         let counters = Arc::new(Counters::new(config.pairs.iter().map(|pair| pair.index)));
         let pairs = config.pairs.into_iter().map(|pair| Pair {
             index: pair.index,
-            to_wan: Way { from: Side::Lan, rx: pair.lan.0, tx: pair.wan.1 },
-            to_lan: Way { from: Side::Wan, rx: pair.wan.0, tx: pair.lan.1 },
+            to_wan: Way {
+                rx: pair.lan.0,
+                tx: pair.wan.1,
+                tx_mac: pair.wan_mac,
+            },
+            to_lan: Way {
+                rx: pair.wan.0,
+                tx: pair.lan.1,
+                tx_mac: pair.lan_mac,
+            },
             gate: pair.gate,
             word: Gate::first_word(),
             mac_table: pair.mac_table,
-            filter: Filter::new(tsc_hz),
+            filter: Filter::new(config.clock.hz()),
             rotor: Rotor::default(),
         });
         let (learned, learned_end) = rtrb::RingBuffer::new(config.learn_capacity);
@@ -149,9 +165,20 @@ impl Worker {
             pairs: pairs.collect(),
             counters: counters.clone(),
             inject,
-            common: Common { lease: config.lease, learned, burst: Burst::new() },
+            common: Common {
+                lease: config.lease,
+                learned,
+                burst: Burst::new(),
+            },
         };
-        (worker, WorkerLinks { counters, learned: learned_end, inject: inject_end })
+        (
+            worker,
+            WorkerLinks {
+                counters,
+                learned: learned_end,
+                inject: inject_end,
+            },
+        )
     }
 
     /// One iteration of the loop: sends what is to be injected, then carries at most one burst
@@ -177,7 +204,9 @@ impl Worker {
     fn send_injected(&mut self) -> bool {
         let mut any = false;
         for _ in 0..BURST {
-            let Ok(Inject { pair, side, mbuf }) = self.inject.pop() else { break };
+            let Ok(Inject { pair, side, mbuf }) = self.inject.pop() else {
+                break;
+            };
             any = true;
             let mut pairs = self.pairs.iter_mut().zip(&*self.counters.pairs);
             let Some((pair, figures)) = pairs.find(|(found, _)| found.index == pair) else {
@@ -209,6 +238,8 @@ impl Worker {
             index: pair.index,
             lan: (pair.to_wan.rx, pair.to_lan.tx),
             wan: (pair.to_lan.rx, pair.to_wan.tx),
+            lan_mac: pair.to_lan.tx_mac,
+            wan_mac: pair.to_wan.tx_mac,
             gate: pair.gate,
             mac_table: pair.mac_table,
         };
@@ -280,6 +311,9 @@ impl Pair {
                 counters,
             };
             learner.read(burst, &mut self.rotor);
+            if mode == GateMode::HandingOver {
+                write_source(burst, way.tx_mac);
+            }
         }
         send(&mut way.tx, burst, packets, bytes, egress);
         true
@@ -297,7 +331,8 @@ fn filter_overlap(
     ingress: &SideFigures,
 ) {
     let egress = from.other();
-    let lives_across = |mac: Option<_>| mac.is_some_and(|mac| stations.side_of(mac) == Some(egress));
+    let lives_across =
+        |mac: Option<_>| mac.is_some_and(|mac| stations.side_of(mac) == Some(egress));
     let (mut overlap, mut announcements) = (0, 0);
     burst.retain(|mbuf| {
         let frame = mbuf.data();
@@ -315,6 +350,19 @@ fn filter_overlap(
     });
     ingress.dropped_overlap.add(overlap);
     ingress.dropped_announce.add(announcements);
+}
+
+/// Sends under the port's own address (rule 8): the switches have been told that these stations
+/// are to be found behind the new ACTIVE, and the last frames that the old one carries must not
+/// teach them the old way again. Hosts do not look at the source address of what they receive.
+#[cold]
+#[inline(never)]
+fn write_source(burst: &mut Burst<BURST>, mac: MacBytes) {
+    for mbuf in burst.iter_mut() {
+        if let Some(source) = mbuf.data_mut().get_mut(6..12) {
+            source.copy_from_slice(&mac);
+        }
+    }
 }
 
 /// Gives a burst of `packets` frames and `bytes` bytes to a port, and counts. What the port does
@@ -371,7 +419,7 @@ impl Learner<'_> {
     fn read(&mut self, burst: &Burst<BURST>, rotor: &mut Rotor) {
         let packets = burst.len();
         if packets > LEARN_ALL_UP_TO {
-            if let Some(mbuf) = burst.iter().nth(rotor.next(packets)) {
+            if let Some(mbuf) = burst.as_slice().get(rotor.next(packets)) {
                 self.read_one(mbuf);
             }
         } else {
@@ -383,8 +431,12 @@ impl Learner<'_> {
 
     #[inline(always)]
     fn read_one(&mut self, mbuf: &Mbuf) {
-        let Some(mac) = source_of(mbuf.data()) else { return };
-        let Some(key) = key_of(mac, self.from) else { return };
+        let Some(mac) = source_of(mbuf.data()) else {
+            return;
+        };
+        let Some(key) = key_of(mac, self.from) else {
+            return;
+        };
         if self.filter.is_due(key, self.now) {
             self.report(mac, key);
         }
@@ -393,7 +445,11 @@ impl Learner<'_> {
     #[cold]
     #[inline(never)]
     fn report(&mut self, mac: [u8; 6], key: u64) {
-        let learned = Learned { pair: self.pair, side: self.from, mac };
+        let learned = Learned {
+            pair: self.pair,
+            side: self.from,
+            mac,
+        };
         match self.learned.push(learned) {
             Ok(()) => self.filter.reported(key, self.now),
             // It is not noted as reported, so it comes again with the station's next frame.
