@@ -381,3 +381,31 @@ impl Engine {
         format!("\n  log of {}:\n    {tail}", self.side)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_configurations_are_good() {
+        for (huge, cores) in [(true, (0, 1)), (false, (0, 0))] {
+            let settings = Settings {
+                interval_ms: 50,
+                threshold: 5,
+                preempt_delay_s: 2,
+                huge,
+                cores,
+            };
+            let directory = tempfile::tempdir().unwrap();
+            write_key(&directory.path().join("stack.key"), &"5a".repeat(32)).unwrap();
+            for side in Side::BOTH {
+                let none = Deviations::default();
+                let text = configuration(side, "tl1x0", directory.path(), &settings, &none);
+                let loaded = twinline_config::Config::parse(&text, "a.toml");
+                let loaded = loaded.unwrap_or_else(|e| panic!("{e}\n{text}"));
+                assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+                assert_eq!(loaded.config.ha.primary, side == Side::A);
+            }
+        }
+    }
+}
