@@ -242,6 +242,10 @@ fn stay(options: &Options) -> Result<bool> {
     if let Some(pid) = lab.engine(active).pid() {
         println!("  kill -STOP {pid}; sleep 1; kill -CONT {pid}");
         println!("  kill -KILL {pid}");
+        let (config, namespace) = (lab.engine(active).config.display(), t.appliance(active));
+        println!(
+            "  ip netns exec {namespace} {twinline} run --config {config}    # start it again"
+        );
     }
     println!(
         "  ip -n {} link set dev {} down    # and up",
