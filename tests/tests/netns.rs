@@ -70,8 +70,6 @@ fn topology_comes_up_and_goes_away() {
             .count(),
         before
     );
-    // no path without an engine, and no frame but the probe's
-    assert!(netns::exec(&topology.client, "ping -c 1 -W 1 10.77.0.2").is_err());
     drop(run);
     assert_eq!(namespaces_of(&prefix), Vec::<String>::new());
     assert!(!directory.exists());
