@@ -486,7 +486,7 @@ fn eal_option(value: &DeValue<'_>) -> Result<String, String> {
     let option = text.split('=').next().unwrap_or_default();
     let set = EAL_OPTIONS_WITH_KEYS.iter().find(|(known, _)| {
         // short options may carry their value: -l0
-        let short = known.len() == 2 && !option.starts_with("--") && option.starts_with(known);
+        let short = known.len() == 2 && option.starts_with(known);
         *known == option || short
     });
     match set {

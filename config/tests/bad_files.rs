@@ -271,6 +271,41 @@ fn adaptive_polling_may_share_the_main_core() {
 }
 
 #[test]
+fn addresses_that_are_not_unicast() {
+    for bad in [
+        "0.0.0.0",
+        "127.0.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+    ] {
+        let found = messages(&with(
+            23,
+            &format!("key_file = \"/k\"\naddress = \"{bad}\""),
+        ));
+        let expected = format!(
+            "f:24: ha.address = \"{bad}\": is not unicast; accepted: a unicast IPv4 address"
+        );
+        assert_eq!(found, [expected]);
+    }
+}
+
+#[test]
+fn the_socket_path_fits_its_field() {
+    let path = |len: usize| {
+        with(
+            4,
+            &format!(
+                "stack = \"s\"\ncontrol_socket = \"/{}\"",
+                "x".repeat(len - 1)
+            ),
+        )
+    };
+    assert_eq!(warnings(&path(107)), [] as [&str; 0]);
+    assert!(messages(&path(108))[0].contains("is too long for a Unix socket"));
+}
+
+#[test]
 fn values_are_shown_short_and_without_control_characters() {
     let long = "x".repeat(500);
     let found = messages(&with(2, &format!("name = \"{long}\"")));

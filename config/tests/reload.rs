@@ -162,6 +162,24 @@ fn the_digest_covers_policy_and_nothing_of_ones_own() {
 }
 
 #[test]
+fn the_digest_does_not_say_whether_there_is_a_key() {
+    let text = BASE
+        .replace("key_file = \"/etc/twinline/edge.key\"\n", "")
+        .replace("insecure = false", "insecure = true");
+    assert_eq!(parse(&text).digest_input(), parse(BASE).digest_input());
+}
+
+#[test]
+fn rule_14_what_the_card_does_when_latched() {
+    use twinline_config::OnMaxFlaps::{Bypass, Disconnect, Tap};
+    let series = ("topology = \"parallel\"", "topology = \"series\"");
+    assert_eq!(parse(BASE).ha.latched_card(), Disconnect);
+    assert_eq!(with(series.0, series.1).ha.latched_card(), Bypass);
+    let tap = with("# on_max_flaps = \"disconnect\"", "on_max_flaps = \"tap\"");
+    assert_eq!(tap.ha.latched_card(), Tap);
+}
+
+#[test]
 fn nothing_of_a_key_is_shown_but_its_path() {
     let toml = parse(BASE).to_toml().unwrap();
     assert!(toml.contains("key_file = \"/etc/twinline/edge.key\""));

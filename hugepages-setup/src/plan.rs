@@ -394,6 +394,20 @@ mod tests {
                 format!("echo 5 > {}", file(1))
             ]
         );
+        // 5 free, 3 of them promised: 3 more
+        let mut promised = two_nodes((4, 4), (1, 1));
+        promised.pool = Some(Pool {
+            total: 5,
+            free: 5,
+            promised: 3,
+        });
+        assert_eq!(
+            commands(&promised, want(5, true)),
+            [
+                format!("echo 6 > {}", file(0)),
+                format!("echo 2 > {}", file(1))
+            ]
+        );
         let on_one = Request {
             node: Some(1),
             ..want(5, true)
