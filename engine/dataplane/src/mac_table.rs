@@ -96,9 +96,10 @@ impl MacTable {
     }
 
     fn with_key(key: u64) -> Self {
-        const EMPTY: Line = Line([const { AtomicU64::new(0) }; SLOTS_PER_LINE]);
+        let lines =
+            Box::new([const { Line([const { AtomicU64::new(0) }; SLOTS_PER_LINE]) }; LINES]);
         Self {
-            lines: Box::new([const { EMPTY }; LINES]),
+            lines,
             key,
             len: AtomicUsize::new(0),
         }
