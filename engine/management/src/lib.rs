@@ -1,1 +1,17 @@
 //! The management core: observes, steps the HA node, carries out its actions.
+//!
+//! One thread, a tick a millisecond: [`core::ManagementCore`]. It owns the HA port's queue and
+//! everything that workers do not; nothing in it decides who is ACTIVE, that is
+//! [`twinline_ha::Node`]'s.
+#![forbid(unsafe_code)]
+
+pub mod appliance;
+pub mod convert;
+pub mod core;
+pub mod ha_port;
+pub mod link_source;
+pub mod state_file;
+pub mod status;
+
+pub use crate::core::{ManagementCore, Signals, Surroundings};
+pub use appliance::StartError;

@@ -1,0 +1,400 @@
+//! The appliance: EAL, ports, pool, workers and the HA port, brought up from a configuration and
+//! taken down in order.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use dpdk::clock::TscClock;
+use dpdk::{
+    Eal, EalOptions, Huge, LogLevel, Pci, PciAddress, Pool, PoolOptions, Port, PortOptions,
+    RxQueue, Started, TxQueue,
+};
+use netdev::Interface;
+use twinline_config::{Config, Device, Polling};
+use twinline_dataplane as dataplane;
+use twinline_dataplane::{
+    Gate, Lease, MacTable, PairQueues, Worker, WorkerConfig, WorkerHandle, WorkerLinks,
+};
+use twinline_wire::Mac;
+use twinline_wire::heartbeat::{Auth, Key, StackName};
+
+use crate::ha_port::{Destination, HaPort, Identity};
+use crate::link_source::WatchedPort;
+
+/// Why the engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The EAL, a pool or a worker.
+    #[error("{0}")]
+    Dpdk(#[from] dpdk::Error),
+    /// A port could not be set up.
+    #[error("port {port} ({device}): {why}")]
+    Port {
+        /// Its name in the configuration.
+        port: String,
+        /// Its device.
+        device: String,
+        /// What went wrong, and what to do.
+        why: String,
+    },
+    /// A key file.
+    #[error("{0}")]
+    Key(#[from] twinline_config::keys::KeyError),
+    /// The control socket.
+    #[error("{0}")]
+    Control(#[from] twinline_control::BindError),
+    /// A worker could not be started.
+    #[error("worker on core {core}: {why}")]
+    Worker {
+        /// The core.
+        core: usize,
+        /// What went wrong.
+        why: String,
+    },
+    /// A core that this machine does not have.
+    #[error("[lcores] names core {core}, but this machine has cores {available}")]
+    NoSuchCore {
+        /// The core.
+        core: usize,
+        /// Those that may be used.
+        available: String,
+    },
+    /// Anything else that the configuration promised and the machine does not keep.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// One worker and our ends of what we share with it.
+pub struct RunningWorker {
+    /// The thread.
+    pub handle: WorkerHandle,
+    /// Counters, learnt addresses, frames to inject.
+    pub links: WorkerLinks,
+    /// The pairs that it carries, by index.
+    pub pairs: Vec<usize>,
+}
+
+/// Gate and address table of a pair, and which watched ports are its ends.
+pub struct PairParts {
+    /// The pair's name.
+    pub name: String,
+    /// What its worker does with frames.
+    pub gate: Arc<Gate>,
+    /// The workers' copy of the address table.
+    pub stations: Arc<MacTable>,
+    /// Indices into [`Appliance::ports`]: LAN, WAN.
+    pub ports: [usize; 2],
+}
+
+/// Everything that runs.
+pub struct Appliance {
+    /// Every port, in the order of the configuration.
+    pub ports: Vec<WatchedPort>,
+    /// The link pairs, in the order of the configuration.
+    pub pairs: Vec<PairParts>,
+    /// The workers.
+    pub workers: Vec<RunningWorker>,
+    /// The HA port, except in standalone mode.
+    pub ha: Option<HaPort>,
+    /// Index of the HA port in [`Appliance::ports`].
+    pub ha_index: Option<usize>,
+    /// The forwarding lease (rule 11).
+    pub lease: Arc<Lease>,
+    /// The time stamp counter's rate.
+    pub clock: TscClock,
+    /// The frames.
+    pub pool: Pool,
+    started: Vec<Option<Port<Started>>>,
+    // Last: the EAL is cleaned up after everything that uses it.
+    eal: Eal,
+}
+
+/// The keys of a configuration, for the HA port.
+///
+/// # Errors
+/// When a key file is missing, unsafe or malformed.
+pub fn load_auth(config: &Config) -> Result<Auth, twinline_config::keys::KeyError> {
+    Ok(match config.load_keys()? {
+        None => Auth::insecure(),
+        Some(keys) => {
+            let key = |key: &twinline_config::keys::Key| Key::derive(key.as_bytes());
+            Auth::keyed(key(&keys.current), keys.next.as_ref().map(key))
+        }
+    })
+}
+
+fn check_cores(config: &Config) -> Result<(), StartError> {
+    let available: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|c| c.id).collect();
+    let named = std::iter::once(&config.lcores.main).chain(&config.lcores.workers);
+    for &core in named {
+        if !available.is_empty() && !available.contains(&core) {
+            let available: Vec<String> = available.iter().map(ToString::to_string).collect();
+            return Err(StartError::NoSuchCore { core, available: available.join(", ") });
+        }
+    }
+    Ok(())
+}
+
+fn eal_options(config: &Config) -> EalOptions {
+    let allowed: Vec<PciAddress> = config
+        .pci_allow()
+        .iter()
+        .map(|a| PciAddress {
+            domain: a.domain,
+            bus: a.bus,
+            device: a.device,
+            function: a.function,
+        })
+        .collect();
+    let level = match config.eal.log_level.as_str() {
+        "debug" => LogLevel::Debug,
+        "info" => LogLevel::Info,
+        "notice" => LogLevel::Notice,
+        "error" => LogLevel::Error,
+        "critical" => LogLevel::Error,
+        _ => LogLevel::Warning,
+    };
+    EalOptions {
+        program: "twinline".into(),
+        main_core: config.lcores.main,
+        worker_cores: config.lcores.workers.clone(),
+        file_prefix: config.eal.file_prefix.clone(),
+        memory_mb: Some(config.eal.memory_mb),
+        huge: if config.eal.huge { Huge::Pages } else { Huge::NoHuge },
+        huge_unlink: config.eal.huge && config.eal.huge_unlink,
+        pci: if allowed.is_empty() { Pci::None } else { Pci::Allow(allowed) },
+        vdevs: config.vdevs().iter().map(|v| v.as_str().to_owned()).collect(),
+        telemetry: config.eal.telemetry,
+        log_level: Some(level),
+        extra: config.eal.extra.clone(),
+    }
+}
+
+/// Frames for every descriptor, every cache, and what workers hold: a power of two less one.
+fn pool_size(config: &Config) -> u32 {
+    let descriptors: u32 = config
+        .ports
+        .iter()
+        .map(|p| u32::from(p.rx_descriptors) + u32::from(p.tx_descriptors))
+        .sum();
+    let workers = u32::try_from(config.lcores.workers.len()).unwrap_or(u32::MAX);
+    let wanted = descriptors.saturating_add(workers.saturating_add(1).saturating_mul(1024));
+    wanted.saturating_add(1).next_power_of_two().max(4096) - 1
+}
+
+struct OpenPort {
+    watched: WatchedPort,
+    port: Port<Started>,
+    queues: Option<(RxQueue, TxQueue)>,
+    mac: Mac,
+}
+
+fn open_port(
+    eal: &Eal,
+    pool: &Pool,
+    config: &twinline_config::Port,
+    promiscuous: bool,
+) -> Result<OpenPort, StartError> {
+    let device = config.device.dpdk_name().to_string();
+    let failed = |why: String| StartError::Port {
+        port: config.name.clone(),
+        device: device.clone(),
+        why,
+    };
+    let id = eal.port_named(&device).ok_or_else(|| {
+        failed(match &config.device {
+            Device::Pci(_) => "no such DPDK port: is the device bound to vfio-pci \
+                               (dpdk-devbind.py --status)?"
+                .into(),
+            Device::Vdev(_) => "the driver made no port of this name".to_owned(),
+        })
+    })?;
+    let interface = match &config.kernel_interface {
+        None => None,
+        Some(name) => {
+            let interface = Interface::open(name)
+                .map_err(|error| failed(format!("kernel_interface {name}: {error}")))?;
+            Some((name.clone(), interface))
+        }
+    };
+    let options = PortOptions {
+        rx_queues: 1,
+        tx_queues: 1,
+        rx_descriptors: config.rx_descriptors,
+        tx_descriptors: config.tx_descriptors,
+        mtu: config.mtu,
+        promiscuous,
+    };
+    let idle = eal.take(id).map_err(|e| failed(e.to_string()))?;
+    let configured = idle.configure(&options, pool).map_err(|e| failed(e.error.to_string()))?;
+    let (port, rx, tx) = configured.start().map_err(|e| failed(e.error.to_string()))?;
+    let queues = rx.into_iter().next().zip(tx.into_iter().next());
+    let handle = port.handle();
+    let mac = Mac::from(handle.mac().map_err(|e| failed(e.to_string()))?.0);
+    let mut watched = WatchedPort::new(config.name.clone(), handle, interface);
+    watched.bring_up().map_err(|why| failed(format!("could not be brought up: {why}")))?;
+    Ok(OpenPort { watched, port, queues, mac })
+}
+
+impl Appliance {
+    /// Brings everything up, gates closed.
+    ///
+    /// # Errors
+    /// [`StartError`], with what to do; nothing is left half configured: what was started is
+    /// stopped again by drop.
+    pub fn bring_up(config: &Config, boot: u64, auth: Auth) -> Result<Self, StartError> {
+        check_cores(config)?;
+        let eal = Eal::init(eal_options(config))?;
+        if let Err(error) = dpdk::pdump_init(&eal) {
+            log::warn!("dpdk-dumpcap will not work: {error}");
+        }
+        let clock = TscClock::new(&eal);
+        let pool = Pool::new(
+            &eal,
+            PoolOptions {
+                name: "frames".into(),
+                mbufs: pool_size(config),
+                ..PoolOptions::default()
+            },
+        )?;
+        let mut open = Vec::new();
+        for port in &config.ports {
+            let in_pair =
+                config.link_pairs.iter().any(|p| p.lan == port.name || p.wan == port.name);
+            open.push(open_port(&eal, &pool, port, in_pair)?);
+        }
+        let position = |name: &str| config.ports.iter().position(|p| p.name == name);
+        let lost = |name: &str| StartError::Other(format!("port {name} is used twice"));
+
+        let ha_index = config.ha.port.as_deref().and_then(position);
+        let ha = match ha_index.and_then(|i| open.get_mut(i)) {
+            None => None,
+            Some(port) => {
+                let (rx, tx) = port.queues.take().ok_or_else(|| lost(&port.watched.name))?;
+                let identity = identity(config, boot, port.mac)?;
+                Some(HaPort::new(rx, tx, pool.clone(), identity, auth))
+            }
+        };
+
+        let lease = Arc::new(Lease::new());
+        let mut pairs = Vec::new();
+        let mut queues = Vec::new();
+        for (index, pair) in config.link_pairs.iter().enumerate() {
+            let (Some(lan), Some(wan)) = (position(&pair.lan), position(&pair.wan)) else {
+                return Err(StartError::Other(format!("link pair {} has no ports", pair.name)));
+            };
+            let mut take = |i: usize| {
+                let port = open.get_mut(i);
+                port.and_then(|p| p.queues.take().map(|q| (q, p.mac)))
+            };
+            let ((lan_queues, lan_mac), (wan_queues, wan_mac)) =
+                take(lan).zip(take(wan)).ok_or_else(|| lost(&pair.name))?;
+            let gate = Arc::new(Gate::new());
+            let stations = Arc::new(MacTable::new());
+            queues.push(Some(PairQueues {
+                index: u16::try_from(index).unwrap_or(u16::MAX),
+                lan: lan_queues,
+                wan: wan_queues,
+                lan_mac: lan_mac.into(),
+                wan_mac: wan_mac.into(),
+                gate: gate.clone(),
+                mac_table: stations.clone(),
+            }));
+            pairs.push(PairParts {
+                name: pair.name.clone(),
+                gate,
+                stations,
+                ports: [lan, wan],
+            });
+        }
+
+        let mut workers = Vec::new();
+        for (core, indices) in config.assignment() {
+            if indices.is_empty() {
+                continue;
+            }
+            let mine = indices.iter().filter_map(|&i| queues.get_mut(i).and_then(Option::take));
+            let mut of = WorkerConfig::new(mine.collect(), lease.clone(), clock);
+            of.core = Some(core);
+            of.polling = match config.lcores.polling {
+                Polling::Busy => dataplane::Polling::Busy,
+                Polling::Adaptive => dataplane::Polling::Adaptive,
+            };
+            let (worker, links) = Worker::new(of);
+            let handle = worker
+                .spawn(&eal)
+                .map_err(|e| StartError::Worker { core, why: e.to_string() })?;
+            workers.push(RunningWorker { handle, links, pairs: indices });
+        }
+
+        let (ports, started) =
+            open.into_iter().map(|o| (o.watched, Some(o.port))).unzip();
+        Ok(Self { ports, pairs, workers, ha, ha_index, lease, clock, pool, started, eal })
+    }
+
+    /// Takes everything down in order: workers, ports, EAL. Ports that we took down are let up.
+    pub fn take_down(mut self) {
+        for port in &mut self.ports {
+            if port.taken_down()
+                && let Err(error) = port.set_up(true)
+            {
+                log::warn!("port {}: stays down: {error}", port.name);
+            }
+        }
+        let mut queues: Vec<(RxQueue, TxQueue)> = Vec::new();
+        for worker in self.workers.drain(..) {
+            match worker.handle.join() {
+                Ok(pairs) => {
+                    for pair in pairs {
+                        queues.extend([pair.lan, pair.wan]);
+                    }
+                }
+                Err(error) => log::error!("a worker did not stop: {error}"),
+            }
+        }
+        if let Some(ha) = self.ha.take() {
+            queues.push(ha.into_queues());
+        }
+        for (slot, watched) in self.started.iter_mut().zip(&self.ports) {
+            let Some(port) = slot.take() else { continue };
+            let id = watched.handle().id();
+            let (rx, tx) = match queues.iter().position(|(rx, _)| rx.port() == id) {
+                Some(at) => {
+                    let (rx, tx) = queues.swap_remove(at);
+                    (vec![rx], vec![tx])
+                }
+                None => (Vec::new(), Vec::new()),
+            };
+            match port.stop(rx, tx) {
+                Ok(stopped) => {
+                    if let Err(error) = stopped.close() {
+                        log::warn!("port {}: {error}", watched.name);
+                    }
+                }
+                Err(failed) => log::warn!("port {}: {}", watched.name, failed.error),
+            }
+        }
+        // Frames still in rings go back to the pool before the EAL is cleaned up.
+        drop(self.eal);
+    }
+}
+
+fn identity(config: &Config, boot: u64, mac: Mac) -> Result<Identity, StartError> {
+    let stack = StackName::new(&config.instance.stack)
+        .map_err(|error| StartError::Other(format!("instance.stack: {error}")))?;
+    let destination = match config.ha.multicast_group {
+        Some(group) => Destination::Multicast(group),
+        None => Destination::Peers(config.ha.peers.clone()),
+    };
+    let address: Ipv4Addr = config.ha.address;
+    Ok(Identity {
+        stack,
+        instance: config.instance.id,
+        boot,
+        mac,
+        address,
+        udp_port: config.ha.udp_port,
+        destination,
+    })
+}

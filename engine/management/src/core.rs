@@ -1,0 +1,479 @@
+//! The management core's loop: look, step, obey.
+//!
+//! Each tick it drains the HA queue, reads counters and links, makes one [`Observation`], hands it
+//! to [`Node::step`], and carries out what comes back, in order. It sleeps between ticks: a peer's
+//! heartbeat waits a millisecond at most, and the core is free for others.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::Receiver;
+use dpdk::clock::tsc_now;
+use twinline_bypass::{Card, NoCard, Path};
+use twinline_config::Config;
+use twinline_control::{Call, Payload, Reply, Request as Command};
+use twinline_dataplane::Inject;
+use twinline_ha::events::{Alarm, Subject};
+use twinline_ha::link_pairs::PairLinks;
+use twinline_ha::{
+    Action, CardCommand, Event, Learned, Node, NodeConfig, Observation, Reason, Request, Side,
+    Time, WorkerProgress,
+};
+use twinline_wire::announce;
+
+use crate::appliance::{Appliance, StartError, load_auth};
+use crate::convert;
+use crate::state_file::{self, StateWriter};
+use crate::status;
+
+/// The longest and the shortest sleep between two ticks.
+const TICK_MAX: Duration = Duration::from_millis(1);
+const TICK_MIN: Duration = Duration::from_micros(100);
+/// Addresses taken from a worker in one tick.
+const LEARN_A_TICK: usize = 256;
+/// The request id of an orderly stop: no client waits for it.
+const STOP_ID: u64 = 0;
+
+/// What signals tell the loop. Set by handlers, read once a tick.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// SIGTERM and SIGINT so far: the first hands over and exits, the second exits at once.
+    pub stops: AtomicUsize,
+    /// SIGHUP: reload.
+    pub reload: AtomicBool,
+}
+
+/// What the loop needs besides the appliance.
+pub struct Surroundings {
+    /// Where the configuration came from, for reloads.
+    pub config_path: PathBuf,
+    /// Requests of the control socket.
+    pub calls: Receiver<Call>,
+    /// What signals say.
+    pub signals: Arc<Signals>,
+}
+
+/// The management core.
+pub struct ManagementCore {
+    pub(crate) config: Config,
+    pub(crate) around: Surroundings,
+    pub(crate) appliance: Appliance,
+    pub(crate) node: Node,
+    pub(crate) boot: u64,
+    cards: Vec<Box<dyn Card>>,
+    state: StateWriter,
+    zero: Instant,
+    links_due: Time,
+    next_request: u64,
+    waiting: BTreeMap<u64, Call>,
+    gate_epochs: Vec<Option<u32>>,
+    injected: Vec<u64>,
+    exit: bool,
+}
+
+/// A boot id that grows with the wall clock: seconds above, chance below.
+#[must_use]
+pub fn new_boot_id() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Two starts within a second differ by the nanoseconds and the process id.
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&now.as_nanos().to_be_bytes());
+    hasher.update(&std::process::id().to_be_bytes());
+    let mut chance = [0; 4];
+    hasher.finalize_xof().fill(&mut chance);
+    (now.as_secs() << 32) | u64::from(u32::from_be_bytes(chance))
+}
+
+fn unix_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl ManagementCore {
+    /// Brings the appliance up and makes the node, as the configuration says.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub fn start(config: Config, around: Surroundings) -> Result<Self, StartError> {
+        let auth = load_auth(&config)?;
+        let path = &config.instance.state_file;
+        let loaded = state_file::load(path);
+        let state = StateWriter::spawn(path.clone())
+            .map_err(|error| StartError::Other(format!("state file's thread: {error}")))?;
+        let boot = new_boot_id();
+        let appliance = Appliance::bring_up(&config, boot, auth)?;
+        let zero = Instant::now();
+        let node = Node::new(
+            NodeConfig {
+                instance: config.instance.id,
+                boot,
+                pairs: u16::try_from(config.link_pairs.len()).unwrap_or(u16::MAX),
+                config_digest: convert::digest(&config),
+                settings: convert::settings(&config),
+                saved: loaded.state,
+                state_file_problem: loaded.problem,
+            },
+            Time::ZERO,
+            unix_ms(),
+        );
+        let cards = appliance.pairs.iter().map(|_| Box::new(NoCard) as Box<dyn Card>).collect();
+        Ok(Self {
+            gate_epochs: vec![None; appliance.pairs.len()],
+            injected: vec![0; appliance.workers.len()],
+            config,
+            around,
+            appliance,
+            node,
+            boot,
+            cards,
+            state,
+            zero,
+            links_due: Time::ZERO,
+            next_request: STOP_ID,
+            waiting: BTreeMap::new(),
+            exit: false,
+        })
+    }
+
+    /// Runs until the node says that it may exit, or a second stop signal says that it must.
+    pub fn run(mut self) {
+        let mut stopping = false;
+        while !self.exit {
+            let stops = self.around.signals.stops.load(Ordering::Relaxed);
+            if stops > 1 {
+                log::warn!("second stop signal: exiting without waiting for the hand-over");
+                break;
+            }
+            let mut requests = Vec::new();
+            if stops == 1 && !stopping {
+                stopping = true;
+                log::info!("stop signal: handing over, then exiting");
+                requests.push((STOP_ID, Request::Stop));
+            }
+            if self.around.signals.reload.swap(false, Ordering::Relaxed) {
+                self.reload();
+            }
+            self.take_calls(&mut requests);
+            self.tick(&requests);
+            std::thread::sleep(self.tick_length());
+        }
+        for (_, call) in std::mem::take(&mut self.waiting) {
+            call.answer(Reply::Error { message: "the engine has stopped".into() });
+        }
+        self.appliance.take_down();
+    }
+
+    fn tick_length(&self) -> Duration {
+        (self.node.settings().interval / 10).clamp(TICK_MIN, TICK_MAX)
+    }
+
+    /// Now, on the node's clock.
+    pub(crate) fn now(&self) -> Time {
+        Time::ZERO + self.zero.elapsed()
+    }
+
+    fn tick(&mut self, requests: &[(u64, Request)]) {
+        let mut messages = Vec::new();
+        let mut rejects = Vec::new();
+        // Rule 3: the queue is drained before anything is judged, and the clock read after it.
+        if let Some(ha) = &mut self.appliance.ha {
+            ha.receive(&mut messages, &mut rejects);
+        }
+        let mut learned = Vec::new();
+        let mut progress = Vec::with_capacity(self.appliance.workers.len());
+        let mut bytes = [0u64; 2];
+        let mut announcements_pending = 0;
+        for (worker, injected) in self.appliance.workers.iter_mut().zip(&self.injected) {
+            for _ in 0..LEARN_A_TICK {
+                let Ok(seen) = worker.links.learned.pop() else { break };
+                let side = convert::side_in(seen.side);
+                learned.push(Learned { pair: seen.pair, side, mac: seen.mac });
+            }
+            let counted = worker.links.counters.snapshot();
+            progress.push(WorkerProgress {
+                iterations: counted.iterations,
+                idle_iterations: counted.iterations.saturating_sub(counted.busy_iterations),
+            });
+            let done = counted.injected.saturating_add(counted.inject_refused);
+            let pending = injected.saturating_sub(done);
+            announcements_pending += usize::try_from(pending).unwrap_or(usize::MAX);
+            for pair in &counted.pairs {
+                bytes[0] = bytes[0].saturating_add(pair.lan.rx_bytes);
+                bytes[1] = bytes[1].saturating_add(pair.wan.rx_bytes);
+            }
+        }
+        let ha_link_up = match self.appliance.ha_index {
+            Some(index) => self.appliance.ports.get_mut(index).is_some_and(|p| p.carrier()),
+            None => true,
+        };
+        let links = self.poll_links();
+        let gates_adopted = self.appliance.pairs.iter().zip(&self.gate_epochs).all(
+            |(pair, epoch)| epoch.is_some_and(|epoch| pair.gate.is_adopted(epoch)),
+        );
+        // The counter before the clock: a lease computed from a later `now` would end too late.
+        let tsc = tsc_now();
+        let now = self.now();
+        let actions = self.node.step(&Observation {
+            now,
+            unix_ms: unix_ms(),
+            messages: &messages,
+            rejects: &rejects,
+            ha_link_up,
+            links: links.as_deref(),
+            gates_adopted,
+            announcements_pending,
+            workers: &progress,
+            learned: &learned,
+            bytes,
+            requests,
+        });
+        for action in actions {
+            self.carry_out(action, now, tsc);
+        }
+        if let Some(failure) = self.state.failure() {
+            log::error!("{failure}");
+            self.node.set_alarm(Alarm::StateFile(failure), true);
+        }
+    }
+
+    fn poll_links(&mut self) -> Option<Vec<PairLinks>> {
+        let now = self.now();
+        if now < self.links_due {
+            return None;
+        }
+        self.links_due = now + self.node.settings().links_interval;
+        let ports = &mut self.appliance.ports;
+        let mut carrier = |index: usize| ports.get_mut(index).is_some_and(|p| p.carrier());
+        let pairs = self.appliance.pairs.iter();
+        Some(
+            pairs.map(|p| PairLinks { lan: carrier(p.ports[0]), wan: carrier(p.ports[1]) }).collect(),
+        )
+    }
+
+    fn carry_out(&mut self, action: Action, now: Time, tsc: u64) {
+        match action {
+            Action::Send { seq, heartbeat, lease_until } => {
+                if let Some(ha) = &mut self.appliance.ha {
+                    ha.send_heartbeat(seq, &heartbeat);
+                }
+                // Rule 11: renewed once it was sent, counted from before it was.
+                if let Some(until) = lease_until {
+                    let ticks = self.appliance.clock.ticks_from(until.since(now));
+                    self.appliance.lease.renew(tsc.saturating_add(ticks));
+                }
+            }
+            Action::SendMacs { seq, chunk } => {
+                if let Some(ha) = &mut self.appliance.ha {
+                    ha.send_macs(seq, &chunk);
+                }
+            }
+            Action::SetGates(mode) => {
+                let mode = convert::gate_mode(mode);
+                for (pair, epoch) in self.appliance.pairs.iter().zip(&mut self.gate_epochs) {
+                    *epoch = Some(pair.gate.set(mode));
+                }
+            }
+            Action::RevokeLease => self.appliance.lease.revoke(),
+            Action::LeaseForever => self.appliance.lease.forever(),
+            Action::SetPort { pair, side, up } => self.set_port(pair, side, up),
+            Action::SetMac { pair, mac, side } => {
+                let Some(pair) = self.appliance.pairs.get(usize::from(pair)) else { return };
+                match side {
+                    // A full table forgets nothing that it knows; the rest is learnt by switches.
+                    Some(side) => drop(pair.stations.insert(mac, convert::side_out(side))),
+                    None => drop(pair.stations.remove(mac)),
+                }
+            }
+            Action::Announce { pair, from, mac, epoch } => self.announce(pair, from, mac, epoch),
+            Action::Card(command) => self.command_cards(command),
+            Action::Persist(state) => self.state.write(state),
+            Action::Event(event) => self.log_event(&event),
+            Action::Answer { id, result } => self.answer(id, result),
+            Action::Exit => self.exit = true,
+        }
+    }
+
+    fn set_port(&mut self, pair: u16, side: Side, up: bool) {
+        let index = usize::from(pair);
+        let Some(parts) = self.appliance.pairs.get(index) else { return };
+        let port = match side {
+            Side::Lan => parts.ports[0],
+            Side::Wan => parts.ports[1],
+        };
+        let Some(port) = self.appliance.ports.get_mut(port) else { return };
+        if let Err(error) = port.set_up(up) {
+            let wanted = if up { "let up" } else { "taken down" };
+            let text = format!("port {} could not be {wanted}: {error}", port.name);
+            log::error!("{text}");
+            self.node.record_note(text, Reason::PartnerDown);
+        }
+    }
+
+    fn announce(&mut self, pair: u16, from: Side, mac: [u8; 6], epoch: u64) {
+        let index = usize::from(pair);
+        let found =
+            self.appliance.workers.iter_mut().zip(&mut self.injected).find(|(w, _)| w.pairs.contains(&index));
+        let Some((worker, injected)) = found else { return };
+        let mut frame = [0; announce::FRAME_LEN];
+        announce::emit(mac.into(), self.config.instance.id, epoch, &mut frame);
+        let Some(mut mbuf) = self.appliance.pool.alloc() else { return };
+        if mbuf.append(&frame).is_err() {
+            return;
+        }
+        let inject = Inject { pair, side: convert::side_out(from), mbuf };
+        if worker.links.inject.push(inject).is_ok() {
+            *injected += 1;
+        }
+    }
+
+    fn command_cards(&mut self, command: CardCommand) {
+        let path = match command {
+            CardCommand::Inline => Path::Inline,
+            CardCommand::Bypass => Path::Bypass,
+            CardCommand::Disconnect => Path::Disconnect,
+            CardCommand::Tap => Path::Tap,
+        };
+        for (card, pair) in self.cards.iter_mut().zip(&self.appliance.pairs) {
+            if let Err(error) = card.set_path(path) {
+                log::warn!("link pair {}: card {} to {path}: {error}", pair.name, card.name());
+            }
+        }
+    }
+
+    fn log_event(&self, event: &Event) {
+        let text = status::event(&self.config, event);
+        let arrow = match (text.from.as_str(), text.to.as_str()) {
+            ("", "") => String::new(),
+            ("", to) => format!(" {to}"),
+            (from, to) => format!(" {from} -> {to}"),
+        };
+        let colon = if text.detail.is_empty() { "" } else { ": " };
+        let line = format!("{}{arrow} ({}){colon}{}", text.what, text.why, text.detail);
+        match &event.subject {
+            Subject::Alarm(_) if event.why == Reason::AlarmRaised => log::warn!("{line}"),
+            _ => log::info!("{line}"),
+        }
+    }
+
+    // --- operators ---
+
+    fn take_calls(&mut self, requests: &mut Vec<(u64, Request)>) {
+        while let Ok(call) = self.around.calls.try_recv() {
+            if call.is_abandoned() {
+                continue;
+            }
+            let request = match call.request() {
+                Command::HaSwitchover {} => Request::Switchover,
+                Command::HaSuspend { force } => Request::Suspend { force: *force },
+                Command::HaResume => Request::Resume,
+                Command::HaClear => Request::Clear,
+                _ => {
+                    let payload = status::payload(self, call.request());
+                    call.answer(payload.map_or_else(
+                        || Reply::Error { message: "this engine does not know that".into() },
+                        Reply::Ok,
+                    ));
+                    continue;
+                }
+            };
+            self.next_request += 1;
+            requests.push((self.next_request, request));
+            self.waiting.insert(self.next_request, call);
+        }
+    }
+
+    fn answer(&mut self, id: u64, result: Result<String, String>) {
+        let Some(call) = self.waiting.remove(&id) else { return };
+        call.answer(match result {
+            Ok(message) => Reply::Ok(Payload::Done { message }),
+            Err(reason) => Reply::Refused { reason },
+        });
+    }
+
+    // --- reload (rule 24) ---
+
+    fn reload(&mut self) {
+        let path = self.around.config_path.clone();
+        let loaded = match Config::load(&path) {
+            Ok(loaded) => loaded,
+            Err(errors) => {
+                for error in errors.iter() {
+                    log::error!("reload refused: {error}");
+                }
+                let text = format!("reload of {} refused: {}", path.display(), first_line(&errors));
+                self.node.record_note(text, Reason::Reloaded);
+                return;
+            }
+        };
+        let auth = match load_auth(&loaded.config) {
+            Ok(auth) => auth,
+            Err(error) => {
+                log::error!("reload refused: {error}");
+                self.node.record_note(format!("reload refused: {error}"), Reason::Reloaded);
+                return;
+            }
+        };
+        for warning in &loaded.warnings {
+            log::warn!("{warning}");
+        }
+        let changes = Config::diff(&self.config, &loaded.config);
+        for change in &changes {
+            log::info!("reload: {change}");
+        }
+        let merged = live_part(&self.config, &loaded.config);
+        if let Some(ha) = &mut self.appliance.ha
+            && ha.authenticated() == auth.is_keyed()
+        {
+            ha.set_auth(auth);
+        }
+        let digest = convert::digest(&merged);
+        self.node.apply(convert::settings(&merged), digest);
+        let restart = changes
+            .iter()
+            .filter(|c| c.applies == twinline_config::Applies::Restart)
+            .map(|c| c.key.as_str())
+            .collect::<Vec<_>>();
+        let text = if changes.is_empty() {
+            "reloaded: nothing changed (key files were read again)".to_owned()
+        } else if restart.is_empty() {
+            format!("reloaded: {} settings applied", changes.len())
+        } else {
+            format!(
+                "reloaded: {} settings applied; a restart is needed for {}",
+                changes.len() - restart.len(),
+                restart.join(", ")
+            )
+        };
+        log::info!("{text}");
+        self.node.record_note(text, Reason::Reloaded);
+        self.config = merged;
+    }
+}
+
+fn first_line(errors: &twinline_config::Errors) -> String {
+    errors.iter().next().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The running configuration with what of the new one applies live.
+fn live_part(running: &Config, new: &Config) -> Config {
+    let mut merged = running.clone();
+    let (to, from) = (&mut merged.ha, &new.ha);
+    to.peer_check_interval_ms = from.peer_check_interval_ms;
+    to.peer_failure_threshold = from.peer_failure_threshold;
+    to.peer_recovery_threshold = from.peer_recovery_threshold;
+    to.max_flaps = from.max_flaps;
+    to.flap_window_s = from.flap_window_s;
+    to.on_max_flaps = from.on_max_flaps;
+    to.preempt = from.preempt;
+    to.preempt_delay_s = from.preempt_delay_s;
+    to.links = from.links.clone();
+    to.bandwidth = from.bandwidth.clone();
+    if to.insecure == from.insecure {
+        to.key_file.clone_from(&from.key_file);
+        to.next_key_file.clone_from(&from.next_key_file);
+    }
+    merged
+}

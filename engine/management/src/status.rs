@@ -1,0 +1,325 @@
+//! What consoles are shown: the control socket's payloads, made from the node and the appliance.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use twinline_config::{Config, Device};
+use twinline_control as control;
+use twinline_control::{
+    ConfigStatus, DirectionStatus, HaStatus, LegStatus, LinkPairStatus, Payload, PeerStatus,
+    PortCounters, PortStatus, Request,
+};
+use twinline_dataplane::{PairSnapshot, SideSnapshot};
+use twinline_ha::events::Subject;
+use twinline_ha::message::Flags;
+use twinline_ha::peer::Peer;
+use twinline_ha::{Event, Mode, Side, Time, Topology};
+
+use crate::core::ManagementCore;
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn ms_exact(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn hex(value: u64) -> String {
+    format!("{value:016x}")
+}
+
+/// The answer to a `show` request; `None` for requests that show nothing.
+#[must_use]
+pub fn payload(core: &ManagementCore, request: &Request) -> Option<Payload> {
+    Some(match request {
+        Request::ShowHa => Payload::Ha(Box::new(ha(core))),
+        Request::ShowPorts => Payload::Ports(ports(core)),
+        Request::ShowLinkPairs => Payload::LinkPairs(link_pairs(core)),
+        Request::ShowEvents { last } => Payload::Events(events(core, *last)),
+        Request::ShowConfig => Payload::Config(config(core)),
+        _ => return None,
+    })
+}
+
+fn ha(core: &ManagementCore) -> HaStatus {
+    let (node, of, now) = (&core.node, &core.config, core.now());
+    let settings = node.settings();
+    let mut drops: BTreeMap<String, u64> = BTreeMap::new();
+    if let Some(port) = &core.appliance.ha {
+        drops.extend(port.drops().iter().filter(|d| d.1 > 0).map(|(c, n)| (c.to_owned(), n)));
+    }
+    drops.extend(node.refused().iter().map(|(cause, &n)| ((*cause).to_owned(), n)));
+    HaStatus {
+        name: of.instance.name.clone(),
+        id: of.instance.id,
+        boot: hex(core.boot),
+        stack: of.instance.stack.clone(),
+        mode: match settings.mode {
+            Mode::Standalone => "standalone",
+            Mode::ActivePassive => "active-passive",
+            Mode::ActiveActive => "active-active",
+        }
+        .into(),
+        topology: match settings.topology {
+            Topology::Parallel => "parallel",
+            Topology::Series => "series",
+        }
+        .into(),
+        primary: settings.primary,
+        role: node.shown_role().to_string(),
+        role_since_ms: ms(now.since(node.role_since())),
+        role_reason: node.role_reason().to_string(),
+        wanted: node.handing_over_to().map(|id| format!("handing over to instance {id}")),
+        degraded: node.degraded(),
+        fit: node.is_fit(),
+        unfit_reason: node.unfit_reason().map(|reason| reason.to_string()),
+        epoch: node.epoch(),
+        flaps: node.flaps(),
+        flaps_max: settings.max_flaps,
+        latched: node.latched(),
+        suspended: node.suspended(),
+        preempt_in_ms: node.preempt_at().map(|at| ms(at.since(now))),
+        lease_remaining_ms: node.lease_until().map(|until| ms(until.since(now))),
+        loop_lateness: control::Lateness {
+            max_ms: ms_exact(node.lateness().max),
+            late_count: node.lateness().late_steps,
+        },
+        authenticated: core.appliance.ha.as_ref().is_some_and(crate::ha_port::HaPort::authenticated),
+        config_digest: hex(node.config_digest()),
+        heartbeats_sent: core.appliance.ha.as_ref().map_or(0, |p| p.sent().0),
+        heartbeat_drops: drops,
+        peers: node.peers().map(|peer| peer_status(core, peer, now)).collect(),
+        alarms: node
+            .alarms()
+            .map(|(alarm, since)| control::Alarm {
+                name: alarm.name().into(),
+                text: alarm.to_string(),
+                since_ms: ms(now.since(since)),
+            })
+            .collect(),
+    }
+}
+
+fn peer_status(core: &ManagementCore, peer: &Peer, now: Time) -> PeerStatus {
+    let node = &core.node;
+    let settings = node.settings();
+    let id = peer.instance();
+    let last = peer.last().map(|r| &r.heartbeat);
+    let changed = node.events().rev().find(
+        |e| matches!(&e.subject, Subject::Health { peer, .. } if *peer == id),
+    );
+    PeerStatus {
+        id,
+        stack: None,
+        boot: hex(peer.boot()),
+        health: peer.health().to_string(),
+        health_since_ms: changed.map_or(0, |e| ms(now.since(e.at))),
+        health_reason: changed.map_or_else(String::new, |e| e.why.to_string()),
+        role: last.map_or_else(String::new, |h| h.role.to_string()),
+        primary: last.is_some_and(|h| h.flags.has(Flags::PRIMARY)),
+        fit: last.is_some_and(|h| h.flags.has(Flags::FIT)),
+        unfit_reason: last.and_then(|h| h.unfit).map(|reason| reason.to_string()),
+        last_heard_ms_ago: peer.last().map(|r| ms(now.since(r.at))),
+        missed: peer.missed(),
+        threshold: u32::from(settings.failure_threshold),
+        interval_ms: ms_exact(peer.interval(settings.interval)),
+        rtt_us: peer.rtt().map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+        heartbeats_received: peer.heartbeats(),
+        heartbeats_lost: peer.lost(),
+        epoch: last.map_or(0, |h| h.epoch),
+        pairs_up: last.map_or(0, |h| h.pairs_up),
+        pairs_total: last.map_or(0, |h| h.pairs_total),
+        bandwidth_bps: last.map_or(0, |h| h.bandwidth_bps),
+        flaps: last.map_or(0, |h| h.flaps),
+        hears_us: peer.hears_us_at().is_some() && !node.peer_is_deaf(id),
+        config_digest: last.map_or_else(String::new, |h| hex(h.config_digest)),
+        config_agrees: last.is_some_and(|h| h.config_digest == node.config_digest()),
+    }
+}
+
+/// What the workers counted for each pair, by the pair's index.
+fn counted(core: &ManagementCore) -> BTreeMap<usize, PairSnapshot> {
+    let snapshots = core.appliance.workers.iter().map(|w| w.links.counters.snapshot());
+    snapshots.flat_map(|s| s.pairs).map(|p| (usize::from(p.index), p)).collect()
+}
+
+fn drops(side: &SideSnapshot) -> BTreeMap<String, u64> {
+    let causes = [
+        ("gate", side.dropped_gate),
+        ("lease", side.dropped_lease),
+        ("overlap", side.dropped_overlap),
+        ("announce", side.dropped_announce),
+        ("tx_full", side.dropped_tx_full),
+    ];
+    causes.into_iter().filter(|c| c.1 > 0).map(|(cause, n)| (cause.to_owned(), n)).collect()
+}
+
+fn ports(core: &ManagementCore) -> Vec<PortStatus> {
+    let counted = counted(core);
+    let mut list = Vec::new();
+    for (index, port) in core.appliance.ports.iter().enumerate() {
+        let handle = port.handle();
+        let device = core.config.port(&port.name).map_or_else(String::new, |p| match &p.device {
+            Device::Pci(address) => address.to_string(),
+            Device::Vdev(vdev) => vdev.as_str().to_owned(),
+        });
+        let mut used_for = String::new();
+        let mut dropped = BTreeMap::new();
+        if core.appliance.ha_index == Some(index) {
+            used_for = "ha".into();
+        }
+        for (number, pair) in core.appliance.pairs.iter().enumerate() {
+            let snapshot = counted.get(&number);
+            if pair.ports[0] == index {
+                used_for = format!("lan of {}", pair.name);
+                dropped = snapshot.map(|s| drops(&s.lan)).unwrap_or_default();
+            } else if pair.ports[1] == index {
+                used_for = format!("wan of {}", pair.name);
+                dropped = snapshot.map(|s| drops(&s.wan)).unwrap_or_default();
+            }
+        }
+        let stats = handle.stats().ok();
+        list.push(PortStatus {
+            name: port.name.clone(),
+            device,
+            driver: handle.info().map(|i| i.driver).unwrap_or_default(),
+            used_for,
+            mac: handle.mac().map(|m| m.to_string()).unwrap_or_default(),
+            link_up: port.last_carrier(),
+            carrier_source: port.carrier_source(),
+            speed_mbps: handle.link().ok().and_then(|l| l.speed_mbps),
+            taken_down_by_us: port.taken_down(),
+            counters: stats.map_or_else(PortCounters::default, |s| PortCounters {
+                rx_packets: s.rx_packets,
+                rx_bytes: s.rx_bytes,
+                tx_packets: s.tx_packets,
+                tx_bytes: s.tx_bytes,
+                rx_missed: s.rx_missed,
+                rx_errors: s.rx_errors,
+                tx_errors: s.tx_errors,
+                rx_no_buffer: s.rx_no_mbuf,
+            }),
+            drops: dropped,
+        });
+    }
+    list
+}
+
+fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
+    let counted = counted(core);
+    let rates = core.node.bandwidth();
+    let mut list = Vec::new();
+    let states = core.node.link_pairs();
+    for (index, (pair, state)) in core.appliance.pairs.iter().zip(states).enumerate() {
+        let leg = |side: Side| {
+            let at = match side {
+                Side::Lan => pair.ports[0],
+                Side::Wan => pair.ports[1],
+            };
+            LegStatus {
+                port: core.appliance.ports.get(at).map(|p| p.name.clone()).unwrap_or_default(),
+                up: state.seen().side(side),
+                taken_down_by_us: state.propagated() == Some(side),
+                macs: u32::try_from(core.node.macs_known(index, side)).unwrap_or(u32::MAX),
+            }
+        };
+        let snapshot = counted.get(&index);
+        // What comes in on one side goes out on the other.
+        let direction = |from: Option<&SideSnapshot>, to: Option<&SideSnapshot>, bps: u64| {
+            let (Some(from), Some(to)) = (from, to) else { return DirectionStatus::default() };
+            let mut dropped = drops(from);
+            dropped.remove("tx_full");
+            if to.dropped_tx_full > 0 {
+                dropped.insert("tx_full".into(), to.dropped_tx_full);
+            }
+            DirectionStatus {
+                rx_packets: from.rx_packets,
+                rx_bytes: from.rx_bytes,
+                tx_packets: to.tx_packets,
+                tx_bytes: to.tx_bytes,
+                bps,
+                drops: dropped,
+            }
+        };
+        let (lan, wan) = (snapshot.map(|s| &s.lan), snapshot.map(|s| &s.wan));
+        // The meter sums all pairs: a rate of one pair is only known where there is one.
+        let alone = core.appliance.pairs.len() == 1;
+        let bps = |rate: u64| if alone { rate } else { 0 };
+        list.push(LinkPairStatus {
+            name: pair.name.clone(),
+            up: state.up(),
+            lan: leg(Side::Lan),
+            wan: leg(Side::Wan),
+            gate_wanted: pair.gate.wanted().0.to_string(),
+            gate_adopted: pair.gate.acked().0.to_string(),
+            lan_to_wan: direction(lan, wan, bps(rates.lan_to_wan_bps)),
+            wan_to_lan: direction(wan, lan, bps(rates.wan_to_lan_bps)),
+        });
+    }
+    list
+}
+
+fn events(core: &ManagementCore, last: Option<u32>) -> Vec<control::Event> {
+    let all = core.node.events();
+    let keep = last.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let skip = all.len().saturating_sub(keep);
+    all.skip(skip).map(|e| event(&core.config, e)).collect()
+}
+
+/// One event in the operator's words.
+#[must_use]
+pub fn event(config: &Config, event: &Event) -> control::Event {
+    let pair_name = |pair: u16| {
+        let pair = config.link_pairs.get(usize::from(pair));
+        pair.map_or_else(|| "?".to_owned(), |p| p.name.clone())
+    };
+    let (what, from, to, detail) = match &event.subject {
+        Subject::Role { from, to } => {
+            ("role".to_owned(), from.to_string(), to.to_string(), String::new())
+        }
+        Subject::Health { peer, from, to } => {
+            (format!("peer {peer} health"), from.to_string(), to.to_string(), String::new())
+        }
+        Subject::LinkPair { pair, up } => {
+            let (from, to) = if *up { ("down", "up") } else { ("up", "down") };
+            (format!("link pair {}", pair_name(*pair)), from.into(), to.into(), String::new())
+        }
+        Subject::Port { pair, side, up } => {
+            let ends = config.link_pairs.get(usize::from(*pair));
+            let port = ends.map_or("?", |p| match side {
+                Side::Lan => p.lan.as_str(),
+                Side::Wan => p.wan.as_str(),
+            });
+            let (from, to) = if *up { ("taken down", "let up") } else { ("up", "taken down") };
+            let detail = format!("link pair {}", pair_name(*pair));
+            (format!("port {port}"), from.into(), to.into(), detail)
+        }
+        Subject::Handover { successor } => {
+            ("hand-over".into(), String::new(), format!("instance {successor}"), String::new())
+        }
+        Subject::Flap { count } => ("flaps".into(), String::new(), count.to_string(), String::new()),
+        Subject::Alarm(alarm) => {
+            (format!("alarm {}", alarm.name()), String::new(), String::new(), alarm.to_string())
+        }
+        Subject::Note(text) => ("note".into(), String::new(), String::new(), text.clone()),
+    };
+    control::Event {
+        seq: event.seq,
+        time_unix_ms: event.unix_ms,
+        what,
+        from,
+        to,
+        why: event.why.to_string(),
+        detail,
+    }
+}
+
+fn config(core: &ManagementCore) -> ConfigStatus {
+    ConfigStatus {
+        path: core.around.config_path.display().to_string(),
+        digest: hex(core.node.config_digest()),
+        toml: core.config.to_toml().unwrap_or_default(),
+        config: serde_json::to_value(&core.config).unwrap_or_default(),
+    }
+}

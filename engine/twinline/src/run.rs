@@ -1,0 +1,68 @@
+//! `twinline run`: from a configuration to a running engine, and out again in order.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals as SignalIterator;
+use twinline_config::Config;
+use twinline_control::Server;
+use twinline_management::{ManagementCore, Signals, Surroundings};
+
+/// Who may speak to the control socket: its owner.
+const SOCKET_MODE: u32 = 0o600;
+
+/// Runs the engine until it is told to stop.
+pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
+        .format_timestamp_millis()
+        .init();
+    let loaded = match Config::load(&config_path) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            for error in errors.iter() {
+                eprintln!("twinline: {error}");
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let config = loaded.config;
+    // What the operator is most likely to have wrong is found before the EAL takes the machine.
+    config.load_keys()?;
+    let (server, calls) = Server::bind(&config.instance.control_socket, SOCKET_MODE)?;
+
+    let signals = Arc::new(Signals::default());
+    watch_signals(signals.clone())?;
+    let socket = config.instance.control_socket.display().to_string();
+    let name = config.instance.name.clone();
+    let core = ManagementCore::start(config, Surroundings { config_path, calls, signals })?;
+    log::info!("{name} runs; twinline ctl --socket {socket} show ha");
+    core.run();
+    drop(server);
+    log::info!("{name} has stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn watch_signals(signals: Arc<Signals>) -> anyhow::Result<()> {
+    let mut incoming = SignalIterator::new([SIGTERM, SIGINT, SIGHUP])
+        .context("signal handlers could not be set")?;
+    let watch = move || {
+        for signal in &mut incoming {
+            match signal {
+                SIGHUP => signals.reload.store(true, Ordering::Relaxed),
+                _ => drop(signals.stops.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(watch)
+        .context("the signal thread could not be started")?;
+    Ok(())
+}
