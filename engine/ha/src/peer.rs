@@ -35,6 +35,8 @@ pub struct Accepted {
     pub new_boot: bool,
     /// Heartbeats that the sequence says were lost since the last one.
     pub lost: u64,
+    /// A restarted peer has to show its health again (rule 2).
+    pub health: Option<HealthChange>,
 }
 
 /// The thresholds that judge a peer.
@@ -72,7 +74,10 @@ pub struct Peer {
     last: Option<Received>,
     rtt: Option<Duration>,
     hears_us_at: Option<Time>,
+    heard_since: Option<Time>,
+    unechoed: u32,
     said_goodbye: bool,
+    silent: bool,
     heartbeats: u64,
     lost: u64,
     failed_checks: u64,
@@ -107,7 +112,10 @@ impl Peer {
             last: None,
             rtt: None,
             hears_us_at: None,
+            heard_since: None,
+            unechoed: 0,
             said_goodbye: false,
+            silent: false,
             heartbeats: 0,
             lost: 0,
             failed_checks: 0,
@@ -174,10 +182,14 @@ impl Peer {
         self.rtt
     }
 
-    /// Heard in this run and not UNHEALTHY: somebody is there.
+    /// Heard within the last `failure_threshold` slots, and not gone: somebody is there.
+    ///
+    /// A peer that is UNHEALTHY and heard again is there from its first heartbeat on, though it
+    /// takes `recovery_threshold` of them to be HEALTHY: who just yielded to it (rule 9) must not
+    /// think that nobody is ACTIVE.
     #[must_use]
     pub fn present(&self) -> bool {
-        self.last.is_some() && self.health != Health::Unhealthy
+        self.last.is_some() && !self.silent && !self.said_goodbye
     }
 
     /// It said goodbye and was not heard since.
@@ -206,6 +218,18 @@ impl Peer {
     #[must_use]
     pub fn says(&self, flags: Flags) -> bool {
         self.heartbeat().is_some_and(|h| h.flags.has(flags))
+    }
+
+    /// Since when this session has been heard without a failure.
+    #[must_use]
+    pub fn heard_since(&self) -> Option<Time> {
+        self.heard_since
+    }
+
+    /// Heartbeats in a row that did not show that it hears us.
+    #[must_use]
+    pub fn unechoed(&self) -> u32 {
+        self.unechoed
     }
 
     /// When it last showed that it hears us.
@@ -251,6 +275,7 @@ impl Peer {
             return Ok(Accepted {
                 new_boot: false,
                 lost,
+                health: None,
             });
         }
         let newest = boot > self.highest_boot;
@@ -275,7 +300,18 @@ impl Peer {
         self.good = 0;
         self.rtt = None;
         self.hears_us_at = None;
-        Ok(Accepted { new_boot, lost: 0 })
+        self.heard_since = None;
+        self.unechoed = 0;
+        let health = if self.health == Health::Healthy {
+            self.become_health(Health::Unknown)
+        } else {
+            None
+        };
+        Ok(Accepted {
+            new_boot,
+            lost: 0,
+            health,
+        })
     }
 
     /// Takes a heartbeat that [`Self::admit`] let through (rule 2).
@@ -286,7 +322,12 @@ impl Peer {
         own: &OwnSession,
         thresholds: &Thresholds,
     ) -> Option<HealthChange> {
-        self.heartbeats += 1;
+        self.heartbeats = self.heartbeats.saturating_add(1);
+        if self.silent {
+            self.heard_since = None;
+            self.unechoed = 0;
+        }
+        self.unechoed = self.unechoed.saturating_add(1);
         self.said_goodbye = false;
         if let Some(echo) = heartbeat
             .echoes
@@ -295,6 +336,7 @@ impl Peer {
         {
             if echo.seq >= own.recent_seq {
                 self.hears_us_at = Some(now);
+                self.unechoed = 0;
             }
             let away = now.since(echo.tx_time);
             self.rtt = away.checked_sub(echo.hold).or(self.rtt);
@@ -302,6 +344,8 @@ impl Peer {
         let goodbye = heartbeat.flags.has(Flags::STOPPING);
         self.slot_start = now;
         self.missed = 0;
+        self.silent = false;
+        self.heard_since.get_or_insert(now);
         self.good = self.good.saturating_add(1);
         self.last = Some(Received { at: now, heartbeat });
         if goodbye {
@@ -342,6 +386,7 @@ impl Peer {
         self.failed_checks = self.failed_checks.saturating_add(u64::from(slots));
         if self.missed >= u32::from(thresholds.failure) {
             self.good = 0;
+            self.silent = true;
             return self.become_health(Health::Unhealthy);
         }
         None

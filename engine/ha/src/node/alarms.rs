@@ -80,10 +80,7 @@ impl Node {
             return;
         };
         let heartbeat = peer.heartbeat();
-        let fresh = peer
-            .last()
-            .filter(|r| self.now.since(r.at) < peer.interval(self.settings.interval) * 2)
-            .map(|r| r.heartbeat.role);
+        let fresh = self.fresh_heartbeat(peer).map(|h| h.role);
         let digest = heartbeat.map(|h| h.config_digest);
         let primary = heartbeat.map(|h| h.flags.has(Flags::PRIMARY));
         let pairwise = self.settings.mode == Mode::ActivePassive;
@@ -102,8 +99,7 @@ impl Node {
                 lonely && !primary && !self.settings.primary,
             );
         }
-        let deaf = self.peers.get(&id).is_some_and(super::Peer::present) && self.deaf(id);
-        self.alarm(Alarm::OneWay(id), deaf);
+        self.alarm(Alarm::OneWay(id), self.deaf(id));
 
         let dual = pairwise
             && fresh == Some(Role::Active)

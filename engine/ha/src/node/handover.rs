@@ -71,7 +71,7 @@ impl Node {
     }
 
     pub(super) fn begin_handover(&mut self, successor: u16, why: Reason, then: Then) {
-        let patience = self.failure_window_with(successor) * 2;
+        let patience = self.failure_window_with(successor).saturating_mul(2);
         self.event(Subject::Handover { successor }, why);
         if self.settings.leased() {
             self.set_gates(GateMode::HandingOver);
@@ -142,6 +142,8 @@ impl Node {
         self.retry_handover_at = self.now + self.settings.failure_window() * 2;
         self.phase = Phase::Active { taking_over: None };
         self.set_gates(GateMode::Forward);
+        // The successor may have told the switches already: they learn the way back.
+        self.begin_announcing();
         self.urgent = true;
     }
 
@@ -164,6 +166,8 @@ impl Node {
         };
         self.enter(phase, why);
         self.nobody_active_since = None;
+        // Only a switch-over that took place holds preemption back.
+        self.operator_hold |= why == Reason::OperatorSwitchover;
         if is_flap(why) {
             self.flap(why);
         }

@@ -37,7 +37,7 @@ use crate::link_pairs::{LinkFitness, LinkPair};
 use crate::macs::MacTable;
 use crate::message::{Body, MAX_PEERS, Message, Role, Side, UnfitReason};
 use crate::observation::{Observation, RequestId};
-use crate::peer::{OwnSession, Peer, Refusal, Thresholds};
+use crate::peer::{HealthChange, OwnSession, Peer, Refusal, Thresholds};
 use crate::settings::{Mode, OnMaxFlaps, Settings, Topology};
 use crate::state::SavedState;
 use crate::time::Time;
@@ -48,6 +48,9 @@ pub use view::Lateness;
 /// How long a start waits for the HA port to find its carrier. A peer at the other end of a direct
 /// cable that is switched off never gives one.
 pub const HA_PORT_GRACE: Duration = Duration::from_secs(3);
+
+/// How often a node in the middle of a hand-over, or of its end, wants to see its workers.
+const MOVING: Duration = Duration::from_millis(1);
 
 /// Who this instance is, and what it remembers.
 #[derive(Clone, Debug)]
@@ -158,6 +161,13 @@ pub struct Node {
     reject_until: BTreeMap<Alarm, Time>,
     saved: Option<SavedState>,
     ha_link_up: bool,
+    /// Since when our own loop has been on time: what came before says nothing of the peers.
+    on_time_since: Time,
+    /// The start's listening is over, and the card was told to be inline.
+    listened: bool,
+    /// The gates of this tenure were known open, and the switches told.
+    opened: bool,
+    flaps_changed: bool,
     out: Vec<Action>,
 }
 
@@ -234,6 +244,10 @@ impl Node {
             reject_until: BTreeMap::new(),
             saved: None,
             ha_link_up: false,
+            on_time_since: now,
+            listened: false,
+            opened: false,
+            flaps_changed: false,
             out: Vec::new(),
         };
         node.start(&config);
@@ -306,6 +320,21 @@ impl Node {
             .values()
             .filter_map(|p| p.next_deadline(self.settings.interval));
         let mut next = peers.fold(self.next_send, Time::min);
+        let moving = match self.phase {
+            Phase::HandingOver(_)
+            | Phase::Active {
+                taking_over: Some(_),
+            }
+            | Phase::Stopping { .. } => Some(self.now + MOVING),
+            Phase::Init { listen_from } => {
+                listen_from.map(|from| from + self.settings.failure_window())
+            }
+            Phase::Standby { listen_until } => listen_until,
+            _ => None,
+        };
+        if let Some(moving) = moving {
+            next = next.min(moving);
+        }
         if let Some(lease) = self.lease_until {
             next = next.min(lease);
         }
@@ -372,6 +401,9 @@ impl Node {
     }
 
     fn set_gates(&mut self, mode: GateMode) {
+        if matches!(mode, GateMode::Block | GateMode::Wire) {
+            self.opened = false;
+        }
         self.gates = mode;
         self.gates_set_at = self.now;
         self.gates_adopted = false;
@@ -429,13 +461,15 @@ impl Node {
         };
         // The stamps wobble with the wall clock: compare what they stand for, not the stamps.
         let flaps = self.flaps.stamps(self.now, self.unix_ms);
-        let unchanged = self.saved.as_ref().is_some_and(|last| {
-            last.flaps_unix_ms.len() == flaps.len()
-                && SavedState {
-                    flaps_unix_ms: Vec::new(),
-                    ..last.clone()
-                } == saved
-        });
+        let flaps_changed = std::mem::take(&mut self.flaps_changed);
+        let unchanged = !flaps_changed
+            && self.saved.as_ref().is_some_and(|last| {
+                last.flaps_unix_ms.len() == flaps.len()
+                    && SavedState {
+                        flaps_unix_ms: Vec::new(),
+                        ..last.clone()
+                    } == saved
+            });
         if !unchanged {
             let saved = SavedState {
                 flaps_unix_ms: flaps,
@@ -452,7 +486,8 @@ impl Node {
         if message.instance == self.instance || self.settings.mode == Mode::Standalone {
             return;
         }
-        if !self.peers.contains_key(&message.instance) {
+        let known = self.peers.contains_key(&message.instance);
+        if !known {
             if self.peers.len() >= MAX_PEERS {
                 self.alarm(Alarm::TooManyPeers, true);
                 return;
@@ -483,6 +518,10 @@ impl Node {
                     Refusal::OldSession => "old_session",
                 };
                 *self.refused.entry(cause).or_default() += 1;
+                if !known {
+                    // A capture of the past makes no peer.
+                    self.peers.remove(&message.instance);
+                }
                 return;
             }
         };
@@ -493,6 +532,9 @@ impl Node {
             Body::Macs(_) => None,
         };
         let goodbye = peer.said_goodbye();
+        if let Some(change) = accepted.health {
+            self.health_event(message.instance, change, Reason::PeerRestarted);
+        }
         if accepted.new_boot {
             let text = format!("instance {} was restarted", message.instance);
             self.event(Subject::Note(text), Reason::PeerRestarted);
@@ -512,16 +554,13 @@ impl Node {
             } else {
                 Reason::HeartbeatsGood
             };
-            let peer = message.instance;
-            self.event(
-                Subject::Health {
-                    peer,
-                    from: change.from,
-                    to: change.to,
-                },
-                why,
-            );
+            self.health_event(message.instance, change, why);
         }
+    }
+
+    fn health_event(&mut self, peer: u16, change: HealthChange, why: Reason) {
+        let HealthChange { from, to } = change;
+        self.event(Subject::Health { peer, from, to }, why);
     }
 
     fn judge_peers(&mut self, late: bool) {
@@ -533,12 +572,7 @@ impl Node {
             }
         }
         for (peer, change) in changes {
-            let subject = Subject::Health {
-                peer,
-                from: change.from,
-                to: change.to,
-            };
-            self.event(subject, Reason::HeartbeatsMissed);
+            self.health_event(peer, change, Reason::HeartbeatsMissed);
         }
     }
 
@@ -548,6 +582,9 @@ impl Node {
         };
         let by = self.now.since(promised);
         let late = by > self.settings.interval / 2;
+        if late {
+            self.on_time_since = self.now;
+        }
         self.lateness.note(by, late);
         late
     }
@@ -562,6 +599,7 @@ impl Node {
     /// Counts an exit from ACTIVE that no operator asked for; true when it was one too many.
     fn flap(&mut self, why: Reason) -> bool {
         self.flaps.record(self.now);
+        self.flaps_changed = true;
         let count = self.flaps.count(self.now, self.settings.flap_window);
         self.event(Subject::Flap { count }, why);
         let too_many = self.settings.mode == Mode::ActivePassive
@@ -579,6 +617,10 @@ impl Node {
         if self.settings.leased() {
             self.out.push(Action::RevokeLease);
             self.lease_until = None;
+        }
+        if matches!(self.phase, Phase::Stopping { .. }) {
+            // The next process finds it in the state file.
+            return;
         }
         self.enter(Phase::Latched, Reason::MaxFlaps);
         self.alarm(Alarm::Latched, true);

@@ -2,7 +2,7 @@
 
 use crate::action::{Action, CardCommand};
 use crate::events::{Alarm, Reason};
-use crate::message::{Flags, Health};
+use crate::message::{Flags, Health, Role};
 use crate::observation::{Request, RequestId};
 use crate::settings::Mode;
 
@@ -30,7 +30,6 @@ impl Node {
                 let successor = self
                     .best_successor()
                     .ok_or_else(|| self.why_no_successor())?;
-                self.operator_hold = true;
                 self.begin_handover(successor, Reason::OperatorSwitchover, Then::Standby);
                 Ok(format!("handing over to instance {successor}"))
             }
@@ -68,7 +67,7 @@ impl Node {
                 "instance {holder} does not hear us: check the HA cable"
             ));
         }
-        let until = self.now + self.failure_window_with(holder) * 2;
+        let until = self.now + self.failure_window_with(holder).saturating_mul(2);
         self.asking = Some(Asking::Operator { until });
         self.urgent = true;
         Ok(format!("asked instance {holder} to hand over"))
@@ -115,10 +114,13 @@ impl Node {
                 self.operator_hold = false;
                 self.suspended = false;
                 self.nobody_active_since = None;
-                self.enter(
-                    Phase::Standby { listen_until: None },
-                    Reason::OperatorResumed,
-                );
+                // Suspended since its start, it has not listened yet, nor is its card inline.
+                let phase = if self.listened {
+                    Phase::Standby { listen_until: None }
+                } else {
+                    Phase::Init { listen_from: None }
+                };
+                self.enter(phase, Reason::OperatorResumed);
                 Ok("resumed".into())
             }
             Phase::Latched => Err("latched by too many flaps: `ha clear` lets it back in".into()),
@@ -129,6 +131,7 @@ impl Node {
     fn clear(&mut self) -> String {
         let flaps = self.flaps.count(self.now, self.settings.flap_window);
         self.flaps.clear();
+        self.flaps_changed = true;
         self.operator_hold = false;
         self.latched = false;
         self.alarm(Alarm::Latched, false);
@@ -170,7 +173,12 @@ impl Node {
         for peer in self.peers.values() {
             let id = peer.instance();
             let reason = match peer.heartbeat() {
+                None if peer.said_goodbye() => format!("instance {id} was stopped"),
                 None => format!("instance {id} is UNHEALTHY"),
+                // Before its fitness: to mend that would help nobody.
+                Some(h) if matches!(h.role, Role::Suspended | Role::Bypass) => {
+                    format!("instance {id} is {}", h.role)
+                }
                 Some(_) if peer.health() != Health::Healthy => {
                     format!("instance {id} is not HEALTHY yet")
                 }

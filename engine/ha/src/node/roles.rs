@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::action::{Action, CardCommand, GateMode};
 use crate::claim::{ActiveClaim, Candidacy};
-use crate::events::{Alarm, Reason};
+use crate::events::{Alarm, Reason, Subject};
 use crate::message::{Flags, Health, Heartbeat, Role};
+use crate::peer::Peer;
 use crate::settings::Mode;
 use crate::time::Time;
 
@@ -32,6 +33,7 @@ impl Node {
     /// Rule 6: listening for one whole failure window after the HA port passes frames.
     fn decide_init(&mut self, listen_from: Option<Time>) {
         if self.settings.mode != Mode::ActivePassive {
+            self.listened = true;
             self.out.push(Action::Card(CardCommand::Inline));
             self.become_active(Reason::NoPeerByMode, None);
             return;
@@ -50,6 +52,7 @@ impl Node {
         {
             return;
         }
+        self.listened = true;
         self.out.push(Action::Card(CardCommand::Inline));
         if !self.promote_if_right() {
             let why = if self.active_peer().is_some() {
@@ -74,6 +77,10 @@ impl Node {
             self.phase = Phase::Standby { listen_until: None };
             self.urgent = true;
         }
+        if self.settings.mode != Mode::ActivePassive {
+            self.become_active(Reason::NoPeerByMode, None);
+            return;
+        }
         if self.promote_if_right() {
             return;
         }
@@ -92,7 +99,7 @@ impl Node {
         });
         if let Some(from) = handed {
             if self.fit() {
-                let deadline = self.now + self.failure_window_with(from) * 4;
+                let deadline = self.now + self.failure_window_with(from).saturating_mul(4);
                 self.become_active(Reason::PeerHandsOver, Some(TakingOver { from, deadline }));
                 return true;
             }
@@ -138,10 +145,13 @@ impl Node {
 
     /// The primary asks for its role back, after a delay that doubles with each recent flap.
     fn consider_preemption(&mut self) {
-        if let Some(Asking::Operator { until }) = self.asking
-            && self.now < until
-        {
-            return;
+        if let Some(Asking::Operator { until }) = self.asking {
+            if self.now < until {
+                return;
+            }
+            self.asking = None;
+            let text = "the ACTIVE peer did not hand over when asked".into();
+            self.event(Subject::Note(text), Reason::HandoverTimedOut);
         }
         let holder = self.active_peer().and_then(|id| self.peers.get(&id));
         let wanted = self.settings.preempt
@@ -158,7 +168,7 @@ impl Node {
             .flaps
             .count(self.now, self.settings.flap_window)
             .min(16);
-        let delay = self.settings.preempt_delay * 2u32.pow(flaps);
+        let delay = self.settings.preempt_delay.saturating_mul(2u32.pow(flaps));
         let delay = delay.min(self.settings.flap_window.max(self.settings.preempt_delay));
         let at = *self.preempt_at.get_or_insert(self.now + delay);
         if self.now < at {
@@ -181,9 +191,6 @@ impl Node {
             return;
         }
         if let Some((peer, why)) = self.asked_to_hand_over() {
-            if why == Reason::OperatorSwitchover {
-                self.operator_hold = true;
-            }
             self.begin_handover(peer, why, Then::Standby);
             return;
         }
@@ -246,13 +253,13 @@ impl Node {
         );
         let mut rivals = Vec::new();
         for peer in self.peers.values() {
-            let Some(last) = peer.last() else { continue };
-            let h = &last.heartbeat;
             // An UNHEALTHY peer that is heard again is a rival from its first heartbeat on.
-            let fresh = self.now.since(last.at) < peer.interval(self.settings.interval) * 2;
+            let Some(h) = self.fresh_heartbeat(peer) else {
+                continue;
+            };
             let leaving = h.flags.has(Flags::HANDING_OVER) && h.successor == self.instance;
             let ours_to_take = leaving && taking_over.is_some_and(|t| t.from == peer.instance());
-            if !fresh || h.role != Role::Active || peer.said_goodbye() || ours_to_take {
+            if h.role != Role::Active || ours_to_take {
                 continue;
             }
             let theirs = ActiveClaim::new(
@@ -284,13 +291,26 @@ impl Node {
         let Some(peer) = self.peers.get(&peer) else {
             return false;
         };
-        let patience = self.failure_window_with(peer.instance()) + self.settings.interval * 2;
-        let known_for = self.now.since(self.shown_since.max(self.started));
-        let heard_enough = peer.heartbeats() > u64::from(self.settings.failure_threshold) + 2;
-        let silent_for = peer
+        let Some(heard_since) = peer.heard_since().filter(|_| peer.present()) else {
+            return false;
+        };
+        // It can only have heard us since this session of it is there, and while we ourselves ran.
+        let since = peer
             .hears_us_at()
-            .map_or(known_for, |at| self.now.since(at));
-        heard_enough && known_for >= patience && silent_for >= patience
+            .map_or(heard_since, |at| at.max(heard_since))
+            .max(self.on_time_since);
+        let patience = self
+            .failure_window_with(peer.instance())
+            .saturating_add(self.settings.interval * 2);
+        let heard_enough = peer.unechoed() > u32::from(self.settings.failure_threshold) + 2;
+        heard_enough && self.now.since(since) >= patience
+    }
+
+    /// The last heartbeat of a peer that is there, if it is less than two slots old.
+    pub(super) fn fresh_heartbeat<'a>(&self, peer: &'a Peer) -> Option<&'a Heartbeat> {
+        let last = peer.last().filter(|_| peer.present())?;
+        let two = peer.interval(self.settings.interval).saturating_mul(2);
+        (self.now.since(last.at) < two).then_some(&last.heartbeat)
     }
 
     pub(super) fn become_active(&mut self, why: Reason, taking_over: Option<TakingOver>) {
@@ -345,7 +365,7 @@ impl Node {
         self.peers
             .values()
             .find(|p| p.role() == Some(Role::Active))
-            .map(super::Peer::instance)
+            .map(Peer::instance)
     }
 
     /// The failure window by which this peer judges us, as far as we know its settings.
@@ -360,7 +380,7 @@ impl Node {
             return own;
         };
         let interval = h.interval.max(self.settings.interval);
-        own.max(interval * u32::from(h.failure_threshold.max(1)))
+        own.max(interval.saturating_mul(u32::from(h.failure_threshold.max(1))))
     }
 }
 

@@ -24,6 +24,7 @@ impl Node {
             self.next_send = self.now + self.settings.interval;
             return;
         }
+        self.note_opened();
         let gate_open = self.gate_open();
         if gate_open != self.sent_gate_open {
             self.urgent = true;
@@ -68,14 +69,18 @@ impl Node {
         interval.min((self.lease_length() * 2) / 3)
     }
 
-    /// Rule 11: `failure_threshold x interval - guard`, by the most impatient peer present.
+    /// Rule 11: `failure_threshold x interval - guard`, by the most impatient peer.
     fn lease_length(&self) -> Duration {
         let own = self.settings.failure_window();
+        // One that we hear no more may hear us all the same.
         let shortest = self
             .peers
             .values()
-            .filter_map(|p| p.heartbeat())
-            .map(|h| h.interval.max(self.settings.interval) * u32::from(h.failure_threshold.max(1)))
+            .filter_map(|p| p.last().map(|r| &r.heartbeat))
+            .map(|h| {
+                let slot = h.interval.max(self.settings.interval);
+                slot.saturating_mul(u32::from(h.failure_threshold.max(1)))
+            })
             .fold(own, Duration::min);
         shortest.saturating_sub(self.settings.lease_guard())
     }
@@ -104,10 +109,11 @@ impl Node {
             successor = state.successor;
         }
         let role = self.role();
+        let stopping = matches!(self.phase, Phase::Stopping { .. });
         let operator = matches!(self.asking, Some(Asking::Operator { .. }));
         let flags = Flags::default()
             .with(Flags::PRIMARY, self.settings.primary)
-            .with(Flags::FIT, self.fit())
+            .with(Flags::FIT, self.fit() && !stopping)
             .with(Flags::HANDING_OVER, successor != 0)
             .with(Flags::REQUEST_ACTIVE, self.asking.is_some())
             .with(Flags::OPERATOR, operator)
@@ -154,13 +160,21 @@ impl Node {
         )
     }
 
+    /// Once open, open for the whole tenure: announcements that are repeated, or a hand-over that
+    /// was cancelled, close nothing.
+    fn note_opened(&mut self) {
+        let opens = matches!(self.gates, GateMode::Forward | GateMode::TakingOver);
+        self.opened |= opens
+            && self.gates_adopted
+            && self.announce_queue.is_empty()
+            && self.announcements_pending == 0;
+    }
+
     /// Opening: known to be open, and the switches told. Closing: open until known to be closed.
     fn gate_open(&self) -> bool {
         let opens = matches!(self.gates, GateMode::Forward | GateMode::TakingOver);
         if opens {
-            return self.gates_adopted
-                && self.announce_queue.is_empty()
-                && self.announcements_pending == 0;
+            return self.opened;
         }
         if self.gates == GateMode::HandingOver {
             return true;
@@ -195,7 +209,12 @@ impl Node {
     /// Remembers which of our sequence numbers were sent within the last one to two windows.
     fn mark_recent(&mut self) {
         let (_, newer, at) = self.recent_marks;
-        if self.now.since(at) >= self.settings.failure_window() {
+        // At least three slots: with a threshold of 1 an echo is as old as the window.
+        let length = self
+            .settings
+            .failure_window()
+            .max(self.settings.interval * 3);
+        if self.now.since(at) >= length {
             self.recent_marks = (newer, self.seq, self.now);
         }
     }

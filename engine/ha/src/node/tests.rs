@@ -1,1 +1,12 @@
+//! The rules of `ha-semantics.md`, each by its number, on whole clusters with a virtual clock.
 
+mod alone;
+mod cluster;
+mod flaps;
+mod handover;
+mod healing;
+mod hostile;
+mod lease;
+mod operator;
+mod random;
+mod start;
