@@ -9,6 +9,7 @@ use crate::topology::Side;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -158,12 +159,23 @@ pub fn configuration(
     text
 }
 
+/// A key of 64 hexadecimal digits from the kernel's random numbers.
+///
+/// # Errors
+/// When `/dev/urandom` cannot be read.
+pub fn new_key() -> Result<String> {
+    let said = || LabError::io("/dev/urandom");
+    let mut bytes = [0u8; 32];
+    let mut random = File::open("/dev/urandom").map_err(said())?;
+    random.read_exact(&mut bytes).map_err(said())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Writes a key file that only its owner reads.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_key(path: &Path, key: &str) -> Result<()> {
-    use std::io::Write;
     let said = || format!("key file {}", path.display());
     let mut file = OpenOptions::new()
         .write(true)
@@ -206,13 +218,14 @@ impl Engine {
     ) -> Result<Self> {
         let directory = run.directory();
         let name = side.name();
-        let key = deviations.key.as_deref();
-        let key_name = if key.is_some() {
-            format!("{name}.key")
-        } else {
-            "stack.key".into()
-        };
-        write_key(&directory.join(key_name), key.unwrap_or(&"5a".repeat(32)))?;
+        match &deviations.key {
+            Some(key) => write_key(&directory.join(format!("{name}.key")), key)?,
+            // the first of the two engines makes the key of the stack
+            None if !directory.join("stack.key").exists() => {
+                write_key(&directory.join("stack.key"), &new_key()?)?;
+            }
+            None => {}
+        }
         let config = directory.join(format!("{name}.toml"));
         let text = configuration(side, run.prefix(), directory, settings, deviations);
         fs::write(&config, text).map_err(LabError::io(config.display().to_string()))?;
@@ -397,7 +410,7 @@ mod tests {
                 cores,
             };
             let directory = tempfile::tempdir().unwrap();
-            write_key(&directory.path().join("stack.key"), &"5a".repeat(32)).unwrap();
+            write_key(&directory.path().join("stack.key"), &new_key().unwrap()).unwrap();
             for side in Side::BOTH {
                 let none = Deviations::default();
                 let text = configuration(side, "tl1x0", directory.path(), &settings, &none);

@@ -63,7 +63,11 @@ impl Bed {
                 netns::ip(&namespace, &format!("link set dev {end} arp off up")).unwrap();
             }
         }
-        engine::write_key(&run.directory().join("stack.key"), &"5a".repeat(32)).unwrap();
+        engine::write_key(
+            &run.directory().join("stack.key"),
+            &engine::new_key().unwrap(),
+        )
+        .unwrap();
         let none = Deviations::default();
         let text =
             engine::configuration(Side::A, run.prefix(), run.directory(), &settings(), &none);
@@ -141,7 +145,7 @@ fn faults_of_the_file_are_refused_by_check_and_by_run() {
         bed.text
     );
     let open_key = bed.file("open.key");
-    engine::write_key(&open_key, &"5a".repeat(32)).unwrap();
+    engine::write_key(&open_key, &engine::new_key().unwrap()).unwrap();
     fs::set_permissions(&open_key, fs::Permissions::from_mode(0o644)).unwrap();
     let cases: &[(&str, String, &[&str])] = &[
         ("a port in two pairs", two_pairs, &["lan", "pair"]),
@@ -480,7 +484,7 @@ fn a_peer_of_another_stack_is_an_alarm() {
 fn a_peer_with_another_key_is_an_alarm() {
     let _alone = alone();
     let other = Deviations {
-        key: Some("a5".repeat(32)),
+        key: Some(engine::new_key().unwrap()),
         ..Deviations::default()
     };
     for side in Side::BOTH {
