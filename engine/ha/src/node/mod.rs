@@ -35,7 +35,7 @@ use crate::events::{Alarm, Event, EventLog, Reason, Subject};
 use crate::flaps::Flaps;
 use crate::link_pairs::{LinkFitness, LinkPair};
 use crate::macs::MacTable;
-use crate::message::{Body, MAX_PEERS, Message, Role, Side, UnfitReason};
+use crate::message::{Body, Flags, MAX_PEERS, Message, Role, Side, UnfitReason};
 use crate::observation::{Observation, RequestId};
 use crate::peer::{HealthChange, OwnSession, Peer, Refusal, Thresholds};
 use crate::settings::{Mode, OnMaxFlaps, Settings, Topology};
@@ -540,7 +540,11 @@ impl Node {
             self.event(Subject::Note(text), Reason::PeerRestarted);
         }
         match &message.body {
-            Body::Heartbeat(h) => self.epoch = self.epoch.max(h.epoch),
+            Body::Heartbeat(h) => {
+                self.epoch = self.epoch.max(h.epoch);
+                // Its window may be shorter than our interval: it must not miss that we are here.
+                self.urgent |= h.flags.has(Flags::LISTENING) && self.carrying();
+            }
             Body::Macs(chunk) if !self.carrying() => {
                 for mac in &chunk.macs {
                     self.learn_mac(chunk.pair, chunk.side, *mac);

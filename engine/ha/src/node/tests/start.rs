@@ -6,6 +6,7 @@ use crate::events::Reason;
 use crate::link_pairs::PairLinks;
 use crate::message::Role;
 use crate::node::HA_PORT_GRACE;
+use crate::settings::Settings;
 
 fn pair() -> Cluster {
     Cluster::new(&[quick(true), quick(false)])
@@ -184,5 +185,28 @@ fn rule_23_a_peer_that_starts_or_restarts_raises_no_alarm() {
     }
     for name in ["one_way", "dual_active", "no_active", "degraded"] {
         assert_eq!((c.raised(0, name), c.raised(1, name)), (0, 0), "{name}");
+    }
+}
+
+/// The starter listens for less than the ACTIVE's interval.
+#[test]
+fn rule_06_the_active_one_answers_a_listener_at_once() {
+    let slow = Settings {
+        interval: ms(100),
+        ..quick(true)
+    };
+    let fast = Settings {
+        interval: ms(2),
+        ..quick(false)
+    };
+    for phase in 0..20 {
+        let mut c = Cluster::new(&[slow.clone(), fast.clone()]);
+        c.start(0);
+        c.run(ms(1000 + phase * 5));
+        c.start(1);
+        c.run(ms(1000));
+        assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+        assert_eq!(c.role_changes(1).len(), 1, "{:?}", c.role_changes(1));
+        assert_eq!(c.doubled, 0);
     }
 }
