@@ -36,6 +36,25 @@ const CORE: &[&str] = &[
     "mempool_ring",
 ];
 
+/// Libraries that register a tail queue. A secondary process (dpdk-dumpcap)
+/// attaches only when the primary has every tail queue that the secondary has,
+/// and a distribution's tools load all plugins, hence all of these.
+const TAIL_QUEUES: &[&str] = &[
+    "acl",
+    "bus_vmbus",
+    "distributor",
+    "efd",
+    "fib",
+    "hash",
+    "ipsec",
+    "lpm",
+    "member",
+    "pipeline",
+    "reorder",
+    "rib",
+    "stack",
+];
+
 /// Drivers of an appliance: virtual ones, the virtual NICs of hypervisors, and
 /// Intel's NICs. Each with the helper archives that only some releases have.
 const PMDS: &[&str] = &[
@@ -137,6 +156,7 @@ fn emit_static(dpdk: &pkg_config::Library, paths: &[PathBuf]) -> Result<(), Box<
 
     let mut whole: Vec<String> = CORE
         .iter()
+        .chain(TAIL_QUEUES)
         .filter(|name| archive(name))
         .map(|&n| n.to_owned())
         .collect();

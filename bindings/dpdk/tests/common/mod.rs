@@ -1,5 +1,7 @@
 //! One EAL per test process: each test file has one `#[test]` that starts it.
 #![allow(dead_code)]
+// clippy takes only the #[test] functions themselves for tests.
+#![allow(clippy::expect_used)]
 
 use dpdk::{Burst, Eal, EalOptions, Huge, Pool, PoolOptions};
 
