@@ -124,6 +124,18 @@ fn refused(output: &Output, words: &[&str], what: &str) {
         output.status
     );
     assert!(!text.contains("panicked"), "{what}:\n{text}");
+    // an error and its source that say the same: `X: X`
+    let twice = |line: &str| {
+        let said = line.split_once(": ").map_or(line, |(_program, said)| said);
+        said.len() > 20
+            && said
+                .match_indices(": ")
+                .any(|(at, _)| said[..at] == said[at + 2..])
+    };
+    assert!(
+        !text.lines().any(twice),
+        "{what}: a line says the same twice:\n{text}"
+    );
     let has = |line: &str| {
         words
             .iter()
