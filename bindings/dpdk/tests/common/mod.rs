@@ -8,12 +8,34 @@ use dpdk::{Burst, Eal, EalOptions, Huge, Pool, PoolOptions};
 /// Options without hugepages, with a file prefix of the process' own.
 pub fn no_huge(test: &str) -> EalOptions {
     let _ = env_logger::builder().is_test(true).try_init();
+    sweep();
     EalOptions {
         program: test.into(),
         file_prefix: format!("tl_test_{test}_{}", std::process::id()),
         memory_mb: Some(128),
         huge: Huge::NoHuge,
         ..EalOptions::default()
+    }
+}
+
+/// The EAL leaves its runtime directory behind: removes those of test
+/// processes that have ended.
+fn sweep() {
+    let entries = std::fs::read_dir("/run/dpdk")
+        .into_iter()
+        .flatten()
+        .flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name
+            .strip_prefix("tl_test_")
+            .and_then(|rest| rest.rsplit('_').next());
+        let ended = pid.is_some_and(|pid| {
+            pid.parse::<u32>().is_ok() && !std::path::Path::new("/proc").join(pid).exists()
+        });
+        if ended {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
