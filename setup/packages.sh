@@ -15,11 +15,12 @@ set -eu
 # libclang-dev, clang   bindgen reads DPDK's headers with them
 # dpdk                  dpdk-testpmd (benchmark), dpdk-dumpcap, dpdk-telemetry.py
 # iproute2              ip and bridge: the lab's namespaces, veth pairs and switches
-# ethtool, tcpdump      looking at the lab
+# ethtool, tcpdump      offloads off in the lab; looking at it
+# iputils-ping          a first try in the lab
 # procps                pgrep, sysctl
 # ca-certificates, curl rustup, where cargo is missing (setup/rust.sh)
 PACKAGES="build-essential pkg-config libdpdk-dev libclang-dev clang dpdk iproute2 ethtool tcpdump \
-procps ca-certificates curl"
+iputils-ping procps ca-certificates curl"
 
 say() {
     echo "setup/packages.sh: $*" >&2

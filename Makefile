@@ -1,0 +1,51 @@
+# Twinline. Two commands do everything on a fresh Debian 12 machine, as root:
+#
+#   make run     installs what is missing, builds, and plays the lab's scenes on real traffic
+#   make test    runs all tests
+#
+# More: make run LAB=stay (keeps the lab up), make lab (scenes without a terminal, exit code),
+# make bench-forward (against dpdk-testpmd), make lint, make clean-lab (after a power cut).
+
+# Our own shell, so that PATH holds the cargo that setup/rust.sh found or installed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+LAB ?=
+LAB_OPTIONS ?=
+
+.PHONY: run lab test lint fmt setup clean-lab build bench-forward
+
+setup:
+	@sh setup/packages.sh
+	@sh setup/rust.sh > /dev/null
+
+build: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo build --release -p twinline -p twinline-tests -p hugepages-setup
+
+run: build
+	@sh setup/lab.sh target/release $(if $(filter stay,$(LAB)),--stay) $(LAB_OPTIONS)
+
+lab: build
+	@sh setup/lab.sh target/release $(LAB_OPTIONS) < /dev/null
+
+test: setup
+	@sh setup/test.sh
+	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo build -p twinline -p hugepages-setup; \
+	  TWINLINE_BIN="$$PWD/target/debug/twinline" sh setup/hugepages.sh target/debug cargo test --workspace
+
+lint: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo fmt --all --check; \
+	  cargo clippy --workspace --all-targets -- -D warnings
+
+fmt:
+	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo fmt --all
+
+clean-lab:
+	@target/release/lab clean
+
+bench-forward: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; \
+	  cargo build --release -p twinline-bench -p hugepages-setup; \
+	  cargo build --release -p twinline-bench --features shared --target-dir target/shared; \
+	  sh setup/hugepages.sh target/release target/release/bench-forward \
+	    --shared target/shared/release/bench-forward --out target/bench
