@@ -41,7 +41,7 @@ pub enum Reason {
     LinksBelowMinimum,
     /// Enough link pairs are up again.
     LinksRecovered,
-    /// A worker made no progress for a failure window.
+    /// A worker made no progress for a second or longer.
     WorkerStalled,
     /// The workers make progress again.
     WorkersRecovered,

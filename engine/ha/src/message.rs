@@ -91,7 +91,7 @@ impl fmt::Display for Side {
 pub enum UnfitReason {
     /// Fewer link pairs up than `ha.links.minimum_active`.
     LinksBelowMinimum,
-    /// A worker has not come round its loop for a failure window.
+    /// A worker has not come round its loop for a second or longer.
     WorkerStalled,
 }
 

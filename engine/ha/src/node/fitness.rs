@@ -8,6 +8,9 @@ use crate::observation::{Learned, LegState, WorkerProgress};
 
 use super::{Node, Phase};
 
+/// For how long a worker may make no progress before it counts as hung.
+const WORKER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
 impl Node {
     pub(super) fn watch_links(&mut self, links: Option<&[LegState]>) {
         let Some(links) = links else { return };
@@ -55,7 +58,7 @@ impl Node {
         self.link_fitness.poll(self.pairs_up(), minimum, recovery);
     }
 
-    /// A worker that did not come round its loop for a failure window makes us unfit.
+    /// A worker that hangs makes us unfit.
     pub(super) fn watch_workers(&mut self, workers: &[WorkerProgress]) {
         self.workers.resize(workers.len(), (u64::MAX, self.now));
         self.idle.resize(workers.len(), 0);
