@@ -51,7 +51,10 @@ impl Interface {
         }
         // SAFETY: `fd` was just returned by socket(2), so it is open and nobody else owns it.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-        let interface = Self { name: chars, socket };
+        let interface = Self {
+            name: chars,
+            socket,
+        };
         interface.flags()?;
         Ok(interface)
     }
@@ -63,7 +66,10 @@ impl Interface {
     pub fn state(&self) -> io::Result<State> {
         let flags = self.flags()?;
         let has = |flag: libc::c_int| i32::from(flags) & flag != 0;
-        Ok(State { up: has(libc::IFF_UP), running: has(libc::IFF_UP) && has(libc::IFF_RUNNING) })
+        Ok(State {
+            up: has(libc::IFF_UP),
+            running: has(libc::IFF_UP) && has(libc::IFF_RUNNING),
+        })
     }
 
     /// Sets the interface administratively up or down; the other end of its cable sees that.
@@ -101,7 +107,11 @@ impl Interface {
         // SAFETY: the socket is open for as long as `self` lives; both ioctls used here take a
         // pointer to one ifreq, which is valid and writable for the call.
         let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), code as _, request) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -108,13 +108,19 @@ impl Card for NoCard {
     }
 
     fn observe(&mut self) -> Result<Observed, CardError> {
-        Ok(Observed { path: Path::Inline, source: Source::Shadow, watchdog: None })
+        Ok(Observed {
+            path: Path::Inline,
+            source: Source::Shadow,
+            watchdog: None,
+        })
     }
 
     fn set_path(&mut self, path: Path) -> Result<(), CardError> {
         match path {
             Path::Inline => Ok(()),
-            _ => Err(CardError::NotCapable("no bypass card: the pair's cables stay inline")),
+            _ => Err(CardError::NotCapable(
+                "no bypass card: the pair's cables stay inline",
+            )),
         }
     }
 
@@ -142,7 +148,10 @@ mod tests {
         for path in [Path::Bypass, Path::Disconnect, Path::Tap] {
             assert!(matches!(card.set_path(path), Err(CardError::NotCapable(_))));
         }
-        assert_eq!(card.observe().map(|o| (o.path, o.watchdog)), Ok((Path::Inline, None)));
+        assert_eq!(
+            card.observe().map(|o| (o.path, o.watchdog)),
+            Ok((Path::Inline, None))
+        );
         assert!(card.arm_watchdog(Duration::from_secs(1)).is_err());
         assert_eq!(card.kick(), Ok(()));
     }

@@ -124,13 +124,19 @@ pub fn load_auth(config: &Config) -> Result<Auth, twinline_config::keys::KeyErro
 }
 
 fn check_cores(config: &Config) -> Result<(), StartError> {
-    let available: Vec<usize> =
-        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|c| c.id).collect();
+    let available: Vec<usize> = core_affinity::get_core_ids()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|c| c.id)
+        .collect();
     let named = std::iter::once(&config.lcores.main).chain(&config.lcores.workers);
     for &core in named {
         if !available.is_empty() && !available.contains(&core) {
             let available: Vec<String> = available.iter().map(ToString::to_string).collect();
-            return Err(StartError::NoSuchCore { core, available: available.join(", ") });
+            return Err(StartError::NoSuchCore {
+                core,
+                available: available.join(", "),
+            });
         }
     }
     Ok(())
@@ -161,10 +167,22 @@ fn eal_options(config: &Config) -> EalOptions {
         worker_cores: config.lcores.workers.clone(),
         file_prefix: config.eal.file_prefix.clone(),
         memory_mb: Some(config.eal.memory_mb),
-        huge: if config.eal.huge { Huge::Pages } else { Huge::NoHuge },
+        huge: if config.eal.huge {
+            Huge::Pages
+        } else {
+            Huge::NoHuge
+        },
         huge_unlink: config.eal.huge && config.eal.huge_unlink,
-        pci: if allowed.is_empty() { Pci::None } else { Pci::Allow(allowed) },
-        vdevs: config.vdevs().iter().map(|v| v.as_str().to_owned()).collect(),
+        pci: if allowed.is_empty() {
+            Pci::None
+        } else {
+            Pci::Allow(allowed)
+        },
+        vdevs: config
+            .vdevs()
+            .iter()
+            .map(|v| v.as_str().to_owned())
+            .collect(),
         telemetry: config.eal.telemetry,
         log_level: Some(level),
         extra: config.eal.extra.clone(),
@@ -227,14 +245,25 @@ fn open_port(
         promiscuous,
     };
     let idle = eal.take(id).map_err(|e| failed(e.to_string()))?;
-    let configured = idle.configure(&options, pool).map_err(|e| failed(e.error.to_string()))?;
-    let (port, rx, tx) = configured.start().map_err(|e| failed(e.error.to_string()))?;
+    let configured = idle
+        .configure(&options, pool)
+        .map_err(|e| failed(e.error.to_string()))?;
+    let (port, rx, tx) = configured
+        .start()
+        .map_err(|e| failed(e.error.to_string()))?;
     let queues = rx.into_iter().next().zip(tx.into_iter().next());
     let handle = port.handle();
     let mac = Mac::from(handle.mac().map_err(|e| failed(e.to_string()))?.0);
     let mut watched = WatchedPort::new(config.name.clone(), handle, interface);
-    watched.bring_up().map_err(|why| failed(format!("could not be brought up: {why}")))?;
-    Ok(OpenPort { watched, port, queues, mac })
+    watched
+        .bring_up()
+        .map_err(|why| failed(format!("could not be brought up: {why}")))?;
+    Ok(OpenPort {
+        watched,
+        port,
+        queues,
+        mac,
+    })
 }
 
 impl Appliance {
@@ -260,8 +289,10 @@ impl Appliance {
         )?;
         let mut open = Vec::new();
         for port in &config.ports {
-            let in_pair =
-                config.link_pairs.iter().any(|p| p.lan == port.name || p.wan == port.name);
+            let in_pair = config
+                .link_pairs
+                .iter()
+                .any(|p| p.lan == port.name || p.wan == port.name);
             open.push(open_port(&eal, &pool, port, in_pair)?);
         }
         let position = |name: &str| config.ports.iter().position(|p| p.name == name);
@@ -282,7 +313,10 @@ impl Appliance {
         let mut queues = Vec::new();
         for (index, pair) in config.link_pairs.iter().enumerate() {
             let (Some(lan), Some(wan)) = (position(&pair.lan), position(&pair.wan)) else {
-                return Err(StartError::Other(format!("link pair {} has no ports", pair.name)));
+                return Err(StartError::Other(format!(
+                    "link pair {} has no ports",
+                    pair.name
+                )));
             };
             let mut take = |i: usize| {
                 let port = open.get_mut(i);
@@ -314,7 +348,9 @@ impl Appliance {
             if indices.is_empty() {
                 continue;
             }
-            let mine = indices.iter().filter_map(|&i| queues.get_mut(i).and_then(Option::take));
+            let mine = indices
+                .iter()
+                .filter_map(|&i| queues.get_mut(i).and_then(Option::take));
             let mut of = WorkerConfig::new(mine.collect(), lease.clone(), clock);
             of.core = Some(core);
             of.polling = match config.lcores.polling {
@@ -322,15 +358,30 @@ impl Appliance {
                 Polling::Adaptive => dataplane::Polling::Adaptive,
             };
             let (worker, links) = Worker::new(of);
-            let handle = worker
-                .spawn(&eal)
-                .map_err(|e| StartError::Worker { core, why: e.to_string() })?;
-            workers.push(RunningWorker { handle, links, pairs: indices });
+            let handle = worker.spawn(&eal).map_err(|e| StartError::Worker {
+                core,
+                why: e.to_string(),
+            })?;
+            workers.push(RunningWorker {
+                handle,
+                links,
+                pairs: indices,
+            });
         }
 
-        let (ports, started) =
-            open.into_iter().map(|o| (o.watched, Some(o.port))).unzip();
-        Ok(Self { ports, pairs, workers, ha, ha_index, lease, clock, pool, started, eal })
+        let (ports, started) = open.into_iter().map(|o| (o.watched, Some(o.port))).unzip();
+        Ok(Self {
+            ports,
+            pairs,
+            workers,
+            ha,
+            ha_index,
+            lease,
+            clock,
+            pool,
+            started,
+            eal,
+        })
     }
 
     /// Takes everything down in order: workers, ports, EAL. Ports that we took down are let up.

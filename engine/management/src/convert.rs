@@ -132,9 +132,11 @@ pub fn heartbeat_out(heartbeat: &ha::Heartbeat) -> frame::Heartbeat {
     };
     let mut echoes = ArrayVec::new();
     echoes.extend(heartbeat.echoes.iter().take(frame::MAX_ECHOES).map(echo));
-    let flags = FLAGS.iter().fold(frame::Flags::NONE, |flags, &(ours, theirs)| {
-        flags.with(theirs, heartbeat.flags.has(ours))
-    });
+    let flags = FLAGS
+        .iter()
+        .fold(frame::Flags::NONE, |flags, &(ours, theirs)| {
+            flags.with(theirs, heartbeat.flags.has(ours))
+        });
     frame::Heartbeat {
         role: role_out(heartbeat.role),
         flags,
@@ -162,9 +164,11 @@ fn heartbeat_in(heartbeat: &frame::Heartbeat) -> ha::Heartbeat {
         hold: Duration::from_nanos(echo.hold_ns),
         health: health_in(echo.health),
     };
-    let flags = FLAGS.iter().fold(ha::Flags::default(), |flags, &(ours, theirs)| {
-        flags.with(ours, heartbeat.flags.contains(theirs))
-    });
+    let flags = FLAGS
+        .iter()
+        .fold(ha::Flags::default(), |flags, &(ours, theirs)| {
+            flags.with(ours, heartbeat.flags.contains(theirs))
+        });
     ha::Heartbeat {
         role: role_in(heartbeat.role),
         flags,
@@ -187,8 +191,20 @@ fn heartbeat_in(heartbeat: &frame::Heartbeat) -> ha::Heartbeat {
 #[must_use]
 pub fn macs_out(chunk: &ha::MacChunk) -> frame::MacChunk {
     let mut macs = ArrayVec::new();
-    macs.extend(chunk.macs.iter().take(frame::MAX_MACS).map(|&mac| wire::Mac::from(mac)));
-    frame::MacChunk { pair: chunk.pair, side: side_out(chunk.side), first: false, last: false, macs }
+    macs.extend(
+        chunk
+            .macs
+            .iter()
+            .take(frame::MAX_MACS)
+            .map(|&mac| wire::Mac::from(mac)),
+    );
+    frame::MacChunk {
+        pair: chunk.pair,
+        side: side_out(chunk.side),
+        first: false,
+        last: false,
+        macs,
+    }
 }
 
 /// A parsed frame, for the decisions.
@@ -202,7 +218,12 @@ pub fn message_in(parsed: &frame::Parsed) -> ha::Message {
             macs: chunk.macs.iter().map(|&mac| mac.into()).collect(),
         }),
     };
-    ha::Message { instance: parsed.instance, boot: parsed.boot, seq: parsed.seq, body }
+    ha::Message {
+        instance: parsed.instance,
+        boot: parsed.boot,
+        seq: parsed.seq,
+        body,
+    }
 }
 
 /// The operator's settings, for the decisions.
@@ -257,7 +278,9 @@ mod tests {
     fn rule_04_a_heartbeat_comes_through_the_wire_as_it_was_said() {
         let said = ha::Heartbeat {
             role: ha::Role::Active,
-            flags: FLAGS.iter().fold(ha::Flags::default(), |all, &(flag, _)| all | flag),
+            flags: FLAGS
+                .iter()
+                .fold(ha::Flags::default(), |all, &(flag, _)| all | flag),
             successor: 7,
             epoch: 9,
             unfit: Some(ha::UnfitReason::WorkerStalled),
@@ -280,7 +303,10 @@ mod tests {
         };
         assert_eq!(heartbeat_in(&heartbeat_out(&said)), said);
         for &(flag, _) in &FLAGS {
-            let one = ha::Heartbeat { flags: flag, ..said.clone() };
+            let one = ha::Heartbeat {
+                flags: flag,
+                ..said.clone()
+            };
             assert_eq!(heartbeat_in(&heartbeat_out(&one)).flags, flag);
         }
     }

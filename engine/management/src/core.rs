@@ -77,7 +77,9 @@ pub struct ManagementCore {
 /// A boot id that grows with the wall clock: seconds above, chance below.
 #[must_use]
 pub fn new_boot_id() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     // Two starts within a second differ by the nanoseconds and the process id.
     let mut hasher = blake3::Hasher::new();
     hasher.update(&now.as_nanos().to_be_bytes());
@@ -88,7 +90,9 @@ pub fn new_boot_id() -> u64 {
 }
 
 fn unix_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -119,7 +123,11 @@ impl ManagementCore {
             Time::ZERO,
             unix_ms(),
         );
-        let cards = appliance.pairs.iter().map(|_| Box::new(NoCard) as Box<dyn Card>).collect();
+        let cards = appliance
+            .pairs
+            .iter()
+            .map(|_| Box::new(NoCard) as Box<dyn Card>)
+            .collect();
         Ok(Self {
             gate_epochs: vec![None; appliance.pairs.len()],
             injected: vec![0; appliance.workers.len()],
@@ -161,7 +169,9 @@ impl ManagementCore {
             std::thread::sleep(self.tick_length());
         }
         for (_, call) in std::mem::take(&mut self.waiting) {
-            call.answer(Reply::Error { message: "the engine has stopped".into() });
+            call.answer(Reply::Error {
+                message: "the engine has stopped".into(),
+            });
         }
         self.appliance.take_down();
     }
@@ -188,9 +198,15 @@ impl ManagementCore {
         let mut announcements_pending = 0;
         for (worker, injected) in self.appliance.workers.iter_mut().zip(&self.injected) {
             for _ in 0..LEARN_A_TICK {
-                let Ok(seen) = worker.links.learned.pop() else { break };
+                let Ok(seen) = worker.links.learned.pop() else {
+                    break;
+                };
                 let side = convert::side_in(seen.side);
-                learned.push(Learned { pair: seen.pair, side, mac: seen.mac });
+                learned.push(Learned {
+                    pair: seen.pair,
+                    side,
+                    mac: seen.mac,
+                });
             }
             let counted = worker.links.counters.snapshot();
             progress.push(WorkerProgress {
@@ -206,13 +222,20 @@ impl ManagementCore {
             }
         }
         let ha_link_up = match self.appliance.ha_index {
-            Some(index) => self.appliance.ports.get_mut(index).is_some_and(|p| p.carrier()),
+            Some(index) => self
+                .appliance
+                .ports
+                .get_mut(index)
+                .is_some_and(|p| p.carrier()),
             None => true,
         };
         let links = self.poll_links();
-        let gates_adopted = self.appliance.pairs.iter().zip(&self.gate_epochs).all(
-            |(pair, epoch)| epoch.is_some_and(|epoch| pair.gate.is_adopted(epoch)),
-        );
+        let gates_adopted = self
+            .appliance
+            .pairs
+            .iter()
+            .zip(&self.gate_epochs)
+            .all(|(pair, epoch)| epoch.is_some_and(|epoch| pair.gate.is_adopted(epoch)));
         // The counter before the clock: a lease computed from a later `now` would end too late.
         let tsc = tsc_now();
         let now = self.now();
@@ -249,13 +272,22 @@ impl ManagementCore {
         let mut carrier = |index: usize| ports.get_mut(index).is_some_and(|p| p.carrier());
         let pairs = self.appliance.pairs.iter();
         Some(
-            pairs.map(|p| PairLinks { lan: carrier(p.ports[0]), wan: carrier(p.ports[1]) }).collect(),
+            pairs
+                .map(|p| PairLinks {
+                    lan: carrier(p.ports[0]),
+                    wan: carrier(p.ports[1]),
+                })
+                .collect(),
         )
     }
 
     fn carry_out(&mut self, action: Action, now: Time, tsc: u64) {
         match action {
-            Action::Send { seq, heartbeat, lease_until } => {
+            Action::Send {
+                seq,
+                heartbeat,
+                lease_until,
+            } => {
                 if let Some(ha) = &mut self.appliance.ha {
                     ha.send_heartbeat(seq, &heartbeat);
                 }
@@ -280,14 +312,21 @@ impl ManagementCore {
             Action::LeaseForever => self.appliance.lease.forever(),
             Action::SetPort { pair, side, up } => self.set_port(pair, side, up),
             Action::SetMac { pair, mac, side } => {
-                let Some(pair) = self.appliance.pairs.get(usize::from(pair)) else { return };
+                let Some(pair) = self.appliance.pairs.get(usize::from(pair)) else {
+                    return;
+                };
                 match side {
                     // A full table forgets nothing that it knows; the rest is learnt by switches.
                     Some(side) => drop(pair.stations.insert(mac, convert::side_out(side))),
                     None => drop(pair.stations.remove(mac)),
                 }
             }
-            Action::Announce { pair, from, mac, epoch } => self.announce(pair, from, mac, epoch),
+            Action::Announce {
+                pair,
+                from,
+                mac,
+                epoch,
+            } => self.announce(pair, from, mac, epoch),
             Action::Card(command) => self.command_cards(command),
             Action::Persist(state) => self.state.write(state),
             Action::Event(event) => self.log_event(&event),
@@ -298,12 +337,16 @@ impl ManagementCore {
 
     fn set_port(&mut self, pair: u16, side: Side, up: bool) {
         let index = usize::from(pair);
-        let Some(parts) = self.appliance.pairs.get(index) else { return };
+        let Some(parts) = self.appliance.pairs.get(index) else {
+            return;
+        };
         let port = match side {
             Side::Lan => parts.ports[0],
             Side::Wan => parts.ports[1],
         };
-        let Some(port) = self.appliance.ports.get_mut(port) else { return };
+        let Some(port) = self.appliance.ports.get_mut(port) else {
+            return;
+        };
         if let Err(error) = port.set_up(up) {
             let wanted = if up { "let up" } else { "taken down" };
             let text = format!("port {} could not be {wanted}: {error}", port.name);
@@ -314,16 +357,28 @@ impl ManagementCore {
 
     fn announce(&mut self, pair: u16, from: Side, mac: [u8; 6], epoch: u64) {
         let index = usize::from(pair);
-        let found =
-            self.appliance.workers.iter_mut().zip(&mut self.injected).find(|(w, _)| w.pairs.contains(&index));
-        let Some((worker, injected)) = found else { return };
+        let found = self
+            .appliance
+            .workers
+            .iter_mut()
+            .zip(&mut self.injected)
+            .find(|(w, _)| w.pairs.contains(&index));
+        let Some((worker, injected)) = found else {
+            return;
+        };
         let mut frame = [0; announce::FRAME_LEN];
         announce::emit(mac.into(), self.config.instance.id, epoch, &mut frame);
-        let Some(mut mbuf) = self.appliance.pool.alloc() else { return };
+        let Some(mut mbuf) = self.appliance.pool.alloc() else {
+            return;
+        };
         if mbuf.append(&frame).is_err() {
             return;
         }
-        let inject = Inject { pair, side: convert::side_out(from), mbuf };
+        let inject = Inject {
+            pair,
+            side: convert::side_out(from),
+            mbuf,
+        };
         if worker.links.inject.push(inject).is_ok() {
             *injected += 1;
         }
@@ -338,7 +393,11 @@ impl ManagementCore {
         };
         for (card, pair) in self.cards.iter_mut().zip(&self.appliance.pairs) {
             if let Err(error) = card.set_path(path) {
-                log::warn!("link pair {}: card {} to {path}: {error}", pair.name, card.name());
+                log::warn!(
+                    "link pair {}: card {} to {path}: {error}",
+                    pair.name,
+                    card.name()
+                );
             }
         }
     }
@@ -373,7 +432,9 @@ impl ManagementCore {
                 _ => {
                     let payload = status::payload(self, call.request());
                     call.answer(payload.map_or_else(
-                        || Reply::Error { message: "this engine does not know that".into() },
+                        || Reply::Error {
+                            message: "this engine does not know that".into(),
+                        },
                         Reply::Ok,
                     ));
                     continue;
@@ -386,7 +447,9 @@ impl ManagementCore {
     }
 
     fn answer(&mut self, id: u64, result: Result<String, String>) {
-        let Some(call) = self.waiting.remove(&id) else { return };
+        let Some(call) = self.waiting.remove(&id) else {
+            return;
+        };
         call.answer(match result {
             Ok(message) => Reply::Ok(Payload::Done { message }),
             Err(reason) => Reply::Refused { reason },
@@ -403,7 +466,11 @@ impl ManagementCore {
                 for error in errors.iter() {
                     log::error!("reload refused: {error}");
                 }
-                let text = format!("reload of {} refused: {}", path.display(), first_line(&errors));
+                let text = format!(
+                    "reload of {} refused: {}",
+                    path.display(),
+                    first_line(&errors)
+                );
                 self.node.record_note(text, Reason::Reloaded);
                 return;
             }
@@ -412,7 +479,8 @@ impl ManagementCore {
             Ok(auth) => auth,
             Err(error) => {
                 log::error!("reload refused: {error}");
-                self.node.record_note(format!("reload refused: {error}"), Reason::Reloaded);
+                self.node
+                    .record_note(format!("reload refused: {error}"), Reason::Reloaded);
                 return;
             }
         };
@@ -454,7 +522,11 @@ impl ManagementCore {
 }
 
 fn first_line(errors: &twinline_config::Errors) -> String {
-    errors.iter().next().map(ToString::to_string).unwrap_or_default()
+    errors
+        .iter()
+        .next()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 /// The running configuration with what of the new one applies live.

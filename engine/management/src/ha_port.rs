@@ -157,8 +157,21 @@ impl HaPort {
         seq: u64,
         emit: impl Fn(&mut [u8], &Header, &Addressing, &Auth) -> Result<usize, E>,
     ) {
-        let Identity { stack, instance, boot, mac, address, udp_port, .. } = self.identity;
-        let header = Header { stack, instance, boot, seq };
+        let Identity {
+            stack,
+            instance,
+            boot,
+            mac,
+            address,
+            udp_port,
+            ..
+        } = self.identity;
+        let header = Header {
+            stack,
+            instance,
+            boot,
+            seq,
+        };
         let mut targets: Vec<Addressing> = Vec::with_capacity(1);
         match &self.identity.destination {
             Destination::Multicast(group) => {
@@ -188,7 +201,9 @@ impl HaPort {
     }
 
     fn put(&mut self, frame: &[u8]) -> bool {
-        let Some(mut mbuf) = self.pool.alloc() else { return false };
+        let Some(mut mbuf) = self.pool.alloc() else {
+            return false;
+        };
         if mbuf.append(frame).is_err() {
             return false;
         }

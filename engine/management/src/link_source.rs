@@ -18,7 +18,14 @@ impl WatchedPort {
     /// Watches a port by its driver, or by `interface` where the configuration names one.
     #[must_use]
     pub fn new(name: String, handle: PortHandle, interface: Option<(String, Interface)>) -> Self {
-        Self { name, handle, interface, taken_down: false, carrier: false, complained: false }
+        Self {
+            name,
+            handle,
+            interface,
+            taken_down: false,
+            carrier: false,
+            complained: false,
+        }
     }
 
     /// The port's handle.
@@ -36,7 +43,10 @@ impl WatchedPort {
     /// Carrier now; a port that does not answer has none.
     pub fn carrier(&mut self) -> bool {
         let read = match &self.interface {
-            Some((_, interface)) => interface.state().map(|s| s.running).map_err(|e| e.to_string()),
+            Some((_, interface)) => interface
+                .state()
+                .map(|s| s.running)
+                .map_err(|e| e.to_string()),
             None => self.handle.link().map(|l| l.up).map_err(|e| e.to_string()),
         };
         self.carrier = match read {

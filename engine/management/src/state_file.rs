@@ -53,14 +53,20 @@ pub struct Loaded {
 #[must_use]
 pub fn load(path: &Path) -> Loaded {
     match read(path) {
-        Ok(state) => Loaded { state, problem: None },
+        Ok(state) => Loaded {
+            state,
+            problem: None,
+        },
         Err(Unusable::Missing) => Loaded::default(),
         Err(Unusable::Io(error)) => {
             let problem = format!(
                 "state file {}: {error}; flaps, latch and suspension of earlier runs are unknown",
                 path.display()
             );
-            Loaded { state: SavedState::default(), problem: Some(problem) }
+            Loaded {
+                state: SavedState::default(),
+                problem: Some(problem),
+            }
         }
         Err(Unusable::Damaged(what)) => {
             let aside = with_suffix(path, ".damaged");
@@ -73,7 +79,10 @@ pub fn load(path: &Path) -> Loaded {
                  runs are unknown",
                 path.display()
             );
-            Loaded { state: SavedState::default(), problem: Some(problem) }
+            Loaded {
+                state: SavedState::default(),
+                problem: Some(problem),
+            }
         }
     }
 }
@@ -90,22 +99,41 @@ fn read(path: &Path) -> Result<SavedState, Unusable> {
         _ => Unusable::Io(error),
     })?;
     let mut text = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(Unusable::Io)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut text)
+        .map_err(Unusable::Io)?;
     if text.len() as u64 > MAX_BYTES {
         return Err(Unusable::Damaged(format!("larger than {MAX_BYTES} bytes")));
     }
     let document: Document = serde_json::from_slice(&text)
         .map_err(|error| Unusable::Damaged(format!("no state that we wrote: {error}")))?;
     if document.version != 1 {
-        return Err(Unusable::Damaged(format!("version {}, accepted is 1", document.version)));
+        return Err(Unusable::Damaged(format!(
+            "version {}, accepted is 1",
+            document.version
+        )));
     }
     let sum = checksum(&document.state).map_err(|e| Unusable::Damaged(e.to_string()))?;
     if sum != document.checksum {
         return Err(Unusable::Damaged("its checksum is wrong".into()));
     }
-    let Record { flaps_unix_ms, latched, suspended, active, epoch, boots } = document.state;
+    let Record {
+        flaps_unix_ms,
+        latched,
+        suspended,
+        active,
+        epoch,
+        boots,
+    } = document.state;
     let boots = boots.into_iter().collect();
-    Ok(SavedState { flaps_unix_ms, latched, suspended, active, epoch, boots })
+    Ok(SavedState {
+        flaps_unix_ms,
+        latched,
+        suspended,
+        active,
+        epoch,
+        boots,
+    })
 }
 
 /// Writes the state file, whole or not at all.
@@ -119,10 +147,18 @@ pub fn save(path: &Path, state: &SavedState) -> io::Result<()> {
         suspended: state.suspended,
         active: state.active,
         epoch: state.epoch,
-        boots: state.boots.iter().map(|(&instance, &boot)| (instance, boot)).collect(),
+        boots: state
+            .boots
+            .iter()
+            .map(|(&instance, &boot)| (instance, boot))
+            .collect(),
     };
     let checksum = checksum(&record)?;
-    let mut text = serde_json::to_vec_pretty(&Document { version: 1, state: record, checksum })?;
+    let mut text = serde_json::to_vec_pretty(&Document {
+        version: 1,
+        state: record,
+        checksum,
+    })?;
     text.push(b'\n');
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
@@ -169,8 +205,14 @@ impl StateWriter {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("state-file".into()).spawn(write)?;
-        Ok(Self { states: Some(states), failures, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("state-file".into())
+            .spawn(write)?;
+        Ok(Self {
+            states: Some(states),
+            failures,
+            thread: Some(thread),
+        })
     }
 
     /// Hands a state over; never blocks.
@@ -221,7 +263,13 @@ mod tests {
         let path = dir.path().join("deep/a.state");
         assert_eq!(load(&path), Loaded::default());
         save(&path, &state()).unwrap();
-        assert_eq!(load(&path), Loaded { state: state(), problem: None });
+        assert_eq!(
+            load(&path),
+            Loaded {
+                state: state(),
+                problem: None
+            }
+        );
     }
 
     #[test]
@@ -245,7 +293,10 @@ mod tests {
         }
         for garbage in ["", "{", "null", "[1]"] {
             fs::write(&path, garbage).unwrap();
-            assert!(load(&path).problem.is_some_and(|p| p.contains("damaged")), "{garbage:?}");
+            assert!(
+                load(&path).problem.is_some_and(|p| p.contains("damaged")),
+                "{garbage:?}"
+            );
         }
         fs::create_dir(&path).unwrap();
         assert!(load(&path).problem.is_some());
@@ -257,7 +308,10 @@ mod tests {
         let path = dir.path().join("a.state");
         let writer = StateWriter::spawn(path.clone()).unwrap();
         for epoch in 0..100 {
-            writer.write(SavedState { epoch, ..SavedState::default() });
+            writer.write(SavedState {
+                epoch,
+                ..SavedState::default()
+            });
         }
         drop(writer);
         assert_eq!(load(&path).state.epoch, 99);
@@ -270,7 +324,9 @@ mod tests {
         fs::create_dir(&path).unwrap();
         let writer = StateWriter::spawn(path).unwrap();
         writer.write(SavedState::default());
-        let failure = writer.failures.recv_timeout(std::time::Duration::from_secs(10));
+        let failure = writer
+            .failures
+            .recv_timeout(std::time::Duration::from_secs(10));
         assert!(failure.unwrap().contains("state file"));
     }
 }

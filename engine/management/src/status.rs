@@ -47,9 +47,18 @@ fn ha(core: &ManagementCore) -> HaStatus {
     let settings = node.settings();
     let mut drops: BTreeMap<String, u64> = BTreeMap::new();
     if let Some(port) = &core.appliance.ha {
-        drops.extend(port.drops().iter().filter(|d| d.1 > 0).map(|(c, n)| (c.to_owned(), n)));
+        drops.extend(
+            port.drops()
+                .iter()
+                .filter(|d| d.1 > 0)
+                .map(|(c, n)| (c.to_owned(), n)),
+        );
     }
-    drops.extend(node.refused().iter().map(|(cause, &n)| ((*cause).to_owned(), n)));
+    drops.extend(
+        node.refused()
+            .iter()
+            .map(|(cause, &n)| ((*cause).to_owned(), n)),
+    );
     HaStatus {
         name: of.instance.name.clone(),
         id: of.instance.id,
@@ -70,7 +79,9 @@ fn ha(core: &ManagementCore) -> HaStatus {
         role: node.shown_role().to_string(),
         role_since_ms: ms(now.since(node.role_since())),
         role_reason: node.role_reason().to_string(),
-        wanted: node.handing_over_to().map(|id| format!("handing over to instance {id}")),
+        wanted: node
+            .handing_over_to()
+            .map(|id| format!("handing over to instance {id}")),
         degraded: node.degraded(),
         fit: node.is_fit(),
         unfit_reason: node.unfit_reason().map(|reason| reason.to_string()),
@@ -85,11 +96,18 @@ fn ha(core: &ManagementCore) -> HaStatus {
             max_ms: ms_exact(node.lateness().max),
             late_count: node.lateness().late_steps,
         },
-        authenticated: core.appliance.ha.as_ref().is_some_and(crate::ha_port::HaPort::authenticated),
+        authenticated: core
+            .appliance
+            .ha
+            .as_ref()
+            .is_some_and(crate::ha_port::HaPort::authenticated),
         config_digest: hex(node.config_digest()),
         heartbeats_sent: core.appliance.ha.as_ref().map_or(0, |p| p.sent().0),
         heartbeat_drops: drops,
-        peers: node.peers().map(|peer| peer_status(core, peer, now)).collect(),
+        peers: node
+            .peers()
+            .map(|peer| peer_status(core, peer, now))
+            .collect(),
         alarms: node
             .alarms()
             .map(|(alarm, since)| control::Alarm {
@@ -106,9 +124,10 @@ fn peer_status(core: &ManagementCore, peer: &Peer, now: Time) -> PeerStatus {
     let settings = node.settings();
     let id = peer.instance();
     let last = peer.last().map(|r| &r.heartbeat);
-    let changed = node.events().rev().find(
-        |e| matches!(&e.subject, Subject::Health { peer, .. } if *peer == id),
-    );
+    let changed = node
+        .events()
+        .rev()
+        .find(|e| matches!(&e.subject, Subject::Health { peer, .. } if *peer == id));
     PeerStatus {
         id,
         stack: None,
@@ -124,7 +143,9 @@ fn peer_status(core: &ManagementCore, peer: &Peer, now: Time) -> PeerStatus {
         missed: peer.missed(),
         threshold: u32::from(settings.failure_threshold),
         interval_ms: ms_exact(peer.interval(settings.interval)),
-        rtt_us: peer.rtt().map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+        rtt_us: peer
+            .rtt()
+            .map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
         heartbeats_received: peer.heartbeats(),
         heartbeats_lost: peer.lost(),
         epoch: last.map_or(0, |h| h.epoch),
@@ -140,8 +161,15 @@ fn peer_status(core: &ManagementCore, peer: &Peer, now: Time) -> PeerStatus {
 
 /// What the workers counted for each pair, by the pair's index.
 fn counted(core: &ManagementCore) -> BTreeMap<usize, PairSnapshot> {
-    let snapshots = core.appliance.workers.iter().map(|w| w.links.counters.snapshot());
-    snapshots.flat_map(|s| s.pairs).map(|p| (usize::from(p.index), p)).collect()
+    let snapshots = core
+        .appliance
+        .workers
+        .iter()
+        .map(|w| w.links.counters.snapshot());
+    snapshots
+        .flat_map(|s| s.pairs)
+        .map(|p| (usize::from(p.index), p))
+        .collect()
 }
 
 fn drops(side: &SideSnapshot) -> BTreeMap<String, u64> {
@@ -152,7 +180,11 @@ fn drops(side: &SideSnapshot) -> BTreeMap<String, u64> {
         ("announce", side.dropped_announce),
         ("tx_full", side.dropped_tx_full),
     ];
-    causes.into_iter().filter(|c| c.1 > 0).map(|(cause, n)| (cause.to_owned(), n)).collect()
+    causes
+        .into_iter()
+        .filter(|c| c.1 > 0)
+        .map(|(cause, n)| (cause.to_owned(), n))
+        .collect()
 }
 
 fn ports(core: &ManagementCore) -> Vec<PortStatus> {
@@ -160,10 +192,13 @@ fn ports(core: &ManagementCore) -> Vec<PortStatus> {
     let mut list = Vec::new();
     for (index, port) in core.appliance.ports.iter().enumerate() {
         let handle = port.handle();
-        let device = core.config.port(&port.name).map_or_else(String::new, |p| match &p.device {
-            Device::Pci(address) => address.to_string(),
-            Device::Vdev(vdev) => vdev.as_str().to_owned(),
-        });
+        let device = core
+            .config
+            .port(&port.name)
+            .map_or_else(String::new, |p| match &p.device {
+                Device::Pci(address) => address.to_string(),
+                Device::Vdev(vdev) => vdev.as_str().to_owned(),
+            });
         let mut used_for = String::new();
         let mut dropped = BTreeMap::new();
         if core.appliance.ha_index == Some(index) {
@@ -218,7 +253,12 @@ fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
                 Side::Wan => pair.ports[1],
             };
             LegStatus {
-                port: core.appliance.ports.get(at).map(|p| p.name.clone()).unwrap_or_default(),
+                port: core
+                    .appliance
+                    .ports
+                    .get(at)
+                    .map(|p| p.name.clone())
+                    .unwrap_or_default(),
                 up: state.seen().side(side),
                 taken_down_by_us: state.propagated() == Some(side),
                 macs: u32::try_from(core.node.macs_known(index, side)).unwrap_or(u32::MAX),
@@ -227,7 +267,9 @@ fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
         let snapshot = counted.get(&index);
         // What comes in on one side goes out on the other.
         let direction = |from: Option<&SideSnapshot>, to: Option<&SideSnapshot>, bps: u64| {
-            let (Some(from), Some(to)) = (from, to) else { return DirectionStatus::default() };
+            let (Some(from), Some(to)) = (from, to) else {
+                return DirectionStatus::default();
+            };
             let mut dropped = drops(from);
             dropped.remove("tx_full");
             if to.dropped_tx_full > 0 {
@@ -275,15 +317,26 @@ pub fn event(config: &Config, event: &Event) -> control::Event {
         pair.map_or_else(|| "?".to_owned(), |p| p.name.clone())
     };
     let (what, from, to, detail) = match &event.subject {
-        Subject::Role { from, to } => {
-            ("role".to_owned(), from.to_string(), to.to_string(), String::new())
-        }
-        Subject::Health { peer, from, to } => {
-            (format!("peer {peer} health"), from.to_string(), to.to_string(), String::new())
-        }
+        Subject::Role { from, to } => (
+            "role".to_owned(),
+            from.to_string(),
+            to.to_string(),
+            String::new(),
+        ),
+        Subject::Health { peer, from, to } => (
+            format!("peer {peer} health"),
+            from.to_string(),
+            to.to_string(),
+            String::new(),
+        ),
         Subject::LinkPair { pair, up } => {
             let (from, to) = if *up { ("down", "up") } else { ("up", "down") };
-            (format!("link pair {}", pair_name(*pair)), from.into(), to.into(), String::new())
+            (
+                format!("link pair {}", pair_name(*pair)),
+                from.into(),
+                to.into(),
+                String::new(),
+            )
         }
         Subject::Port { pair, side, up } => {
             let ends = config.link_pairs.get(usize::from(*pair));
@@ -291,17 +344,32 @@ pub fn event(config: &Config, event: &Event) -> control::Event {
                 Side::Lan => p.lan.as_str(),
                 Side::Wan => p.wan.as_str(),
             });
-            let (from, to) = if *up { ("taken down", "let up") } else { ("up", "taken down") };
+            let (from, to) = if *up {
+                ("taken down", "let up")
+            } else {
+                ("up", "taken down")
+            };
             let detail = format!("link pair {}", pair_name(*pair));
             (format!("port {port}"), from.into(), to.into(), detail)
         }
-        Subject::Handover { successor } => {
-            ("hand-over".into(), String::new(), format!("instance {successor}"), String::new())
-        }
-        Subject::Flap { count } => ("flaps".into(), String::new(), count.to_string(), String::new()),
-        Subject::Alarm(alarm) => {
-            (format!("alarm {}", alarm.name()), String::new(), String::new(), alarm.to_string())
-        }
+        Subject::Handover { successor } => (
+            "hand-over".into(),
+            String::new(),
+            format!("instance {successor}"),
+            String::new(),
+        ),
+        Subject::Flap { count } => (
+            "flaps".into(),
+            String::new(),
+            count.to_string(),
+            String::new(),
+        ),
+        Subject::Alarm(alarm) => (
+            format!("alarm {}", alarm.name()),
+            String::new(),
+            String::new(),
+            alarm.to_string(),
+        ),
         Subject::Note(text) => ("note".into(), String::new(), String::new(), text.clone()),
     };
     control::Event {

@@ -23,7 +23,12 @@ pub fn check(path: &Path) -> anyhow::Result<ExitCode> {
         eprintln!("{error}");
         return Ok(ExitCode::FAILURE);
     }
-    let Config { instance, ports, link_pairs, .. } = &loaded.config;
+    let Config {
+        instance,
+        ports,
+        link_pairs,
+        ..
+    } = &loaded.config;
     println!(
         "{}: valid: instance {} ({}) of stack {}, {} ports, {} link pairs",
         path.display(),

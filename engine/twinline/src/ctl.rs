@@ -135,7 +135,9 @@ fn only_socket() -> anyhow::Result<PathBuf> {
     let mut sockets: Vec<PathBuf> = std::fs::read_dir(FOLDER)
         .map(|entries| {
             let paths = entries.filter_map(|e| e.ok().map(|e| e.path()));
-            paths.filter(|p| p.extension().is_some_and(|e| e == "sock")).collect()
+            paths
+                .filter(|p| p.extension().is_some_and(|e| e == "sock"))
+                .collect()
         })
         .unwrap_or_default();
     sockets.sort();
@@ -147,7 +149,10 @@ fn only_socket() -> anyhow::Result<PathBuf> {
         ),
         many => {
             let names: Vec<String> = many.iter().map(|p| p.display().to_string()).collect();
-            bail!("several engines run: choose one with --socket: {}", names.join(", "))
+            bail!(
+                "several engines run: choose one with --socket: {}",
+                names.join(", ")
+            )
         }
     }
 }
@@ -181,7 +186,10 @@ fn settle(
             if json {
                 println!("{}", Payload::Ha(Box::new(now)).data_json()?);
             } else {
-                println!("{}: {} -> {} ({})", now.name, before.role, now.role, now.role_reason);
+                println!(
+                    "{}: {} -> {} ({})",
+                    now.name, before.role, now.role, now.role_reason
+                );
             }
             return Ok(ExitCode::SUCCESS);
         }

@@ -41,7 +41,14 @@ pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
     watch_signals(signals.clone())?;
     let socket = config.instance.control_socket.display().to_string();
     let name = config.instance.name.clone();
-    let core = ManagementCore::start(config, Surroundings { config_path, calls, signals })?;
+    let core = ManagementCore::start(
+        config,
+        Surroundings {
+            config_path,
+            calls,
+            signals,
+        },
+    )?;
     log::info!("{name} runs; twinline ctl --socket {socket} show ha");
     core.run();
     drop(server);

@@ -62,11 +62,9 @@ impl Node {
     pub(super) fn watch_workers(&mut self, workers: &[WorkerProgress]) {
         self.workers.resize(workers.len(), (u64::MAX, self.now));
         self.idle.resize(workers.len(), 0);
-        // Rules 1 and 3 in the small: never blame a worker for a moment in which nobody ran.
-        let patience = self
-            .settings
-            .failure_window()
-            .max(std::time::Duration::from_millis(100));
+        // A worker that shares its core may wait its turn for long, and a hand-over would not
+        // help it: only one that hangs is stalled.
+        let patience = WORKER_PATIENCE.max(self.settings.failure_window() * 2);
         let mut stalled = false;
         for ((known, idle), seen) in self
             .workers
