@@ -75,12 +75,13 @@ impl Scene {
 
     /// The rule that it is measured by.
     #[must_use]
-    pub fn rule(self, interval_ms: u32, threshold: u32) -> Rule {
+    pub fn rule(self, interval_ms: u32, threshold: u32, survivor_was_late: bool) -> Rule {
         match self {
             Scene::Switchover | Scene::Preempt | Scene::Suspend | Scene::Resume => Rule::Orderly,
             Scene::Kill | Scene::Stop => Rule::Detection {
                 interval_ms,
                 threshold,
+                survivor_was_late,
             },
             Scene::Cut => Rule::Links { interval_ms },
         }
@@ -185,12 +186,13 @@ pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
     }
     measured.faults = played.faults;
     measured.notes = played.notes;
-    note_stalls(lab, &before, &mut measured);
+    // B survives in the scenes that a late survivor may prolong
+    let survivor_was_late = note_stalls(lab, &before, &mut measured).contains(&Side::B);
     measured.events = events_since(lab, begin);
     let (interval_ms, threshold) = (lab.settings.interval_ms, lab.settings.threshold);
     let result = judge(
         scene.name(),
-        scene.rule(interval_ms, threshold),
+        scene.rule(interval_ms, threshold, survivor_was_late),
         interval_ms,
         threshold,
         measured,
@@ -458,8 +460,10 @@ fn change(before: &Both, after: &Both, side: Side) -> RoleChange {
     }
 }
 
-/// Says beside the result when the machine let an engine or our own sender stand still.
-fn note_stalls(lab: &Lab, before: &Both, measured: &mut Measured) {
+/// Says beside the result when the machine let an engine or our own sender stand still; gives the
+/// engines whose loops were late by more than half an interval during the scene.
+fn note_stalls(lab: &Lab, before: &Both, measured: &mut Measured) -> Vec<Side> {
+    let mut late = Vec::new();
     let half = f64::from(lab.settings.interval_ms) / 2.0;
     let now = lab.both();
     for side in Side::BOTH {
@@ -471,6 +475,7 @@ fn note_stalls(lab: &Lab, before: &Both, measured: &mut Measured) {
             .checked_sub(counted)
             .unwrap_or(status.late_count);
         if times > 0 {
+            late.push(side);
             measured.notes.push(format!(
                 "{side}'s loop was late by more than {half:.0} ms {times} times (its worst since \
                  its start: {:.1} ms): the machine, or the scene itself, held it",
@@ -484,6 +489,7 @@ fn note_stalls(lab: &Lab, before: &Both, measured: &mut Measured) {
             "the machine held the probe's sender for {gap:.1} ms"
         ));
     }
+    late
 }
 
 /// The events of both engines since `begin`, one line each, in the order of time.

@@ -66,7 +66,10 @@ fn rule_08_switchover_loses_and_doubles_nothing() {
 #[test]
 fn rules_01_07_a_killed_active_is_replaced_in_time() {
     let result = ok(Scene::Kill);
-    assert!(result.outage_ms <= 320.0);
+    // 5 x 50 ms and 20 ms for the machine; a slot more only on the survivor's own record of rule 3
+    let late = result.rule.contains("rule 3");
+    assert_eq!(result.allowed_ms, if late { 320.0 } else { 270.0 });
+    assert!(result.outage_ms <= result.allowed_ms);
     // a scene that sees no outage at all has killed nobody
     assert!(
         result.outage_ms > 100.0 && result.lost > 100,
