@@ -39,11 +39,13 @@ pub enum Scene {
     Suspend,
     /// The suspended one is resumed.
     Resume,
+    /// SIGTERM of the active: it hands over and ends.
+    Terminate,
 }
 
 impl Scene {
     /// All, in the order in which they are played.
-    pub const ALL: [Scene; 7] = [
+    pub const ALL: [Scene; 8] = [
         Scene::Switchover,
         Scene::Kill,
         Scene::Preempt,
@@ -51,6 +53,7 @@ impl Scene {
         Scene::Cut,
         Scene::Suspend,
         Scene::Resume,
+        Scene::Terminate,
     ];
 
     /// Its name on the command line and in the results.
@@ -64,6 +67,7 @@ impl Scene {
             Scene::Cut => "cut",
             Scene::Suspend => "suspend",
             Scene::Resume => "resume",
+            Scene::Terminate => "terminate",
         }
     }
 
@@ -77,7 +81,11 @@ impl Scene {
     #[must_use]
     pub fn rule(self, interval_ms: u32, threshold: u32, survivor_was_late: bool) -> Rule {
         match self {
-            Scene::Switchover | Scene::Preempt | Scene::Suspend | Scene::Resume => Rule::Orderly,
+            Scene::Switchover
+            | Scene::Preempt
+            | Scene::Suspend
+            | Scene::Resume
+            | Scene::Terminate => Rule::Orderly,
             Scene::Kill | Scene::Stop => Rule::Detection {
                 interval_ms,
                 threshold,
@@ -166,6 +174,7 @@ pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
         Scene::Cut => cut(lab),
         Scene::Suspend => suspend(lab),
         Scene::Resume => resume(lab),
+        Scene::Terminate => terminate(lab),
     };
     // the threads end whatever became of the script
     let measured = traffic.stop(window);
@@ -419,6 +428,27 @@ fn resume(lab: &mut Lab) -> Result<Played> {
         after,
         &[(Side::A, "PASSIVE", "resumed"), (Side::B, "ACTIVE", "")],
     ))
+}
+
+fn terminate(lab: &mut Lab) -> Result<Played> {
+    let begin = Instant::now();
+    let (engine, run) = lab.engine_mut(Side::A);
+    let status = engine.end(run)?;
+    let took = begin.elapsed();
+    lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"))?;
+    let after = lab.both();
+    std::thread::sleep(TAIL);
+    let mut played = expect(after, &[(Side::B, "ACTIVE", "hands_over")]);
+    played.notes.push(format!(
+        "A ended {} ms after SIGTERM: {status}",
+        took.as_millis()
+    ));
+    if status != "exit status: 0" {
+        played
+            .faults
+            .push(format!("A ended with {status}, expected exit status: 0"));
+    }
+    Ok(played)
 }
 
 /// Compares roles and reasons with what the scene must bring: a side, its role, and a word that

@@ -108,3 +108,8 @@ fn rule_08_suspend_and_resume_lose_nothing() {
     assert_eq!(ok(Scene::Suspend).lost, 0);
     assert_eq!(ok(Scene::Resume).lost, 0);
 }
+
+#[test]
+fn rule_08_sigterm_hands_over_and_ends() {
+    assert_eq!(ok(Scene::Terminate).lost, 0);
+}

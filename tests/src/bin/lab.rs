@@ -38,7 +38,8 @@ struct Options {
     /// Bring everything up, print commands to try, and wait for Ctrl-C.
     #[arg(long)]
     stay: bool,
-    /// Only these scenes: switchover, kill, preempt, stop, cut, suspend, resume.
+    /// Only these scenes: switchover, kill, preempt, stop, cut, suspend, resume,
+    /// terminate.
     #[arg(long, value_delimiter = ',', value_parser = scene)]
     only: Vec<Scene>,
     /// Peer check interval in ms.
