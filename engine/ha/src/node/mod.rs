@@ -18,6 +18,7 @@
 mod alarms;
 mod fitness;
 mod handover;
+mod hearing;
 mod operator;
 mod roles;
 mod sending;
@@ -35,9 +36,9 @@ use crate::events::{Alarm, Event, EventLog, Reason, Subject};
 use crate::flaps::Flaps;
 use crate::link_pairs::{LinkFitness, LinkPair};
 use crate::macs::MacTable;
-use crate::message::{Body, Flags, MAX_PEERS, Message, Role, Side, UnfitReason};
+use crate::message::{Role, Side, UnfitReason};
 use crate::observation::{Observation, RequestId};
-use crate::peer::{HealthChange, OwnSession, Peer, Refusal, Thresholds};
+use crate::peer::{OwnSession, Peer, Thresholds};
 use crate::settings::{Mode, OnMaxFlaps, Settings, Topology};
 use crate::state::SavedState;
 use crate::time::Time;
@@ -477,106 +478,6 @@ impl Node {
             };
             self.saved = Some(saved.clone());
             self.out.push(Action::Persist(saved));
-        }
-    }
-
-    // --- hearing ---
-
-    fn take_message(&mut self, message: &Message) {
-        if message.instance == self.instance || self.settings.mode == Mode::Standalone {
-            return;
-        }
-        let known = self.peers.contains_key(&message.instance);
-        if !known {
-            if self.peers.len() >= MAX_PEERS {
-                self.alarm(Alarm::TooManyPeers, true);
-                return;
-            }
-            let highest = self
-                .highest_boots
-                .get(&message.instance)
-                .copied()
-                .unwrap_or(0);
-            let peer = Peer::new(message.instance, highest, self.now);
-            self.peers.insert(message.instance, peer);
-        }
-        let own = self.own_session();
-        let thresholds = self.thresholds();
-        let now = self.now;
-        let Some(peer) = self.peers.get_mut(&message.instance) else {
-            return;
-        };
-        let echoes = match &message.body {
-            Body::Heartbeat(h) => h.echoes.as_slice(),
-            Body::Macs(_) => &[],
-        };
-        let accepted = match peer.admit(message.boot, message.seq, echoes, &own) {
-            Ok(accepted) => accepted,
-            Err(refusal) => {
-                let cause = match refusal {
-                    Refusal::Replay => "replay",
-                    Refusal::OldSession => "old_session",
-                };
-                *self.refused.entry(cause).or_default() += 1;
-                if !known {
-                    // A capture of the past makes no peer.
-                    self.peers.remove(&message.instance);
-                }
-                return;
-            }
-        };
-        self.highest_boots
-            .insert(message.instance, peer.highest_boot());
-        let change = match &message.body {
-            Body::Heartbeat(heartbeat) => peer.heard(now, heartbeat.clone(), &own, &thresholds),
-            Body::Macs(_) => None,
-        };
-        let goodbye = peer.said_goodbye();
-        if let Some(change) = accepted.health {
-            self.health_event(message.instance, change, Reason::PeerRestarted);
-        }
-        if accepted.new_boot {
-            let text = format!("instance {} was restarted", message.instance);
-            self.event(Subject::Note(text), Reason::PeerRestarted);
-        }
-        match &message.body {
-            Body::Heartbeat(h) => {
-                self.epoch = self.epoch.max(h.epoch);
-                // Its window may be shorter than our interval: it must not miss that we are here.
-                self.urgent |= h.flags.has(Flags::LISTENING) && self.carrying();
-            }
-            Body::Macs(chunk) if !self.carrying() => {
-                for mac in &chunk.macs {
-                    self.learn_mac(chunk.pair, chunk.side, *mac);
-                }
-            }
-            Body::Macs(_) => {}
-        }
-        if let Some(change) = change {
-            let why = if goodbye {
-                Reason::PeerStopped
-            } else {
-                Reason::HeartbeatsGood
-            };
-            self.health_event(message.instance, change, why);
-        }
-    }
-
-    fn health_event(&mut self, peer: u16, change: HealthChange, why: Reason) {
-        let HealthChange { from, to } = change;
-        self.event(Subject::Health { peer, from, to }, why);
-    }
-
-    fn judge_peers(&mut self, late: bool) {
-        let thresholds = self.thresholds();
-        let mut changes = Vec::new();
-        for peer in self.peers.values_mut() {
-            if let Some(change) = peer.judge(self.now, late, &thresholds) {
-                changes.push((peer.instance(), change));
-            }
-        }
-        for (peer, change) in changes {
-            self.health_event(peer, change, Reason::HeartbeatsMissed);
         }
     }
 

@@ -51,6 +51,9 @@ fn rule_22_active_active_carries_everywhere_and_comes_back_after_a_suspension() 
 fn rule_10_a_hung_worker_makes_unfit_and_hands_over() {
     let mut c = Cluster::settled();
     c.hosts[0].worker_hangs = true;
+    // One that waits its turn for a moment is not hung.
+    c.run(ms(900));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
     c.run(ms(400));
     assert_eq!(c.roles(), [Role::Down, Role::Active]);
     assert_eq!(c.node(0).unfit_reason(), Some(UnfitReason::WorkerStalled));
