@@ -76,6 +76,8 @@ pub struct Peer {
     hears_us_at: Option<Time>,
     heard_since: Option<Time>,
     unechoed: u32,
+    /// A late turn restarted a slot, and nothing was heard since.
+    late_before: bool,
     said_goodbye: bool,
     silent: bool,
     heartbeats: u64,
@@ -114,6 +116,7 @@ impl Peer {
             hears_us_at: None,
             heard_since: None,
             unechoed: 0,
+            late_before: false,
             said_goodbye: false,
             silent: false,
             heartbeats: 0,
@@ -345,6 +348,7 @@ impl Peer {
         self.slot_start = now;
         self.missed = 0;
         self.silent = false;
+        self.late_before = false;
         self.heard_since.get_or_insert(now);
         self.good = self.good.saturating_add(1);
         self.last = Some(Received { at: now, heartbeat });
@@ -362,7 +366,9 @@ impl Peer {
     /// Judges the slots that ended (rule 1), after the queue was drained (rule 3).
     ///
     /// `late`: our own loop was late by more than half an interval, so the slot that runs starts
-    /// again: what we were not there to hear is not the peer's fault.
+    /// again: what we were not there to hear is not the peer's fault. But the queue was drained each
+    /// time: of several late turns without a heartbeat, each after the first that a whole slot lies
+    /// before counts as one slot, or a loop that is late every time would never see a dead peer.
     pub fn judge(
         &mut self,
         now: Time,
@@ -373,15 +379,20 @@ impl Peer {
         let interval = self
             .interval(thresholds.interval)
             .max(Duration::from_nanos(1));
+        let mut late_slots = 0;
         if late {
+            let whole = now.since(self.slot_start) >= interval;
+            late_slots = u32::from(self.late_before && whole);
+            self.late_before = true;
             self.slot_start = self.slot_start.max(now);
         }
         let silent = now.since(self.slot_start);
         let slots = u32::try_from(silent.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX);
+        self.slot_start = self.slot_start + interval.saturating_mul(slots);
+        let slots = slots.saturating_add(late_slots);
         if slots == 0 {
             return None;
         }
-        self.slot_start = self.slot_start + interval.saturating_mul(slots);
         self.missed = self.missed.saturating_add(slots);
         self.failed_checks = self.failed_checks.saturating_add(u64::from(slots));
         if self.missed >= u32::from(thresholds.failure) {

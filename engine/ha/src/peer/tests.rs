@@ -519,3 +519,20 @@ fn rule_09_an_unhealthy_peer_that_is_heard_again_is_there() {
     assert_eq!(bench.judge(at(2700), false), None, "UNHEALTHY is no news");
     assert!(!bench.peer.present());
 }
+
+#[test]
+fn rule_03_one_slot_is_counted_for_each_late_turn_after_the_first() {
+    let mut bench = Bench::healthy(3, at(2000));
+    for (now, missed) in [(2200, 0), (2400, 1), (2450, 1), (2650, 2)] {
+        assert_eq!(bench.judge(at(now), true), None);
+        assert_eq!(bench.peer.missed(), missed, "at {now}");
+    }
+    assert!(bench.judge(at(2850), true).is_some());
+    // One heartbeat in the queue, and the peer is not to blame.
+    let mut bench = Bench::healthy(3, at(2000));
+    for (k, now) in (11..).zip([2200, 2400, 2600, 2800]) {
+        bench.beat(at(now), 5, k).unwrap();
+        assert_eq!(bench.judge(at(now), true), None);
+        assert_eq!(bench.peer.missed(), 0);
+    }
+}

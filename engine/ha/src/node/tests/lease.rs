@@ -1,5 +1,7 @@
 //! Rule 11: the forwarding lease.
 
+use std::time::Duration;
+
 use super::cluster::{Cluster, ms, quick};
 use crate::action::GateMode;
 use crate::events::Reason;
@@ -156,4 +158,39 @@ fn rule_03_a_stalled_passive_does_not_blame_the_active() {
         Some(crate::message::Health::Healthy)
     );
     assert!(c.node(1).lateness().late_steps >= 1);
+}
+
+/// A loop that is late every time (a short interval on a busy machine) must see a death all the same.
+#[test]
+fn rule_03_a_loop_that_is_always_late_still_sees_a_dead_peer() {
+    let short = |primary| Settings {
+        interval: ms(1),
+        failure_threshold: 6,
+        ..quick(primary)
+    };
+    let mut c = Cluster::new(&[short(true), short(false)]);
+    c.tick = Duration::from_millis(2);
+    c.settle();
+    c.run(ms(1000));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+    assert_eq!(c.role_changes(1), []);
+    assert!(c.node(1).lateness().late_steps > 400);
+    c.kill(0);
+    let took = c.run_until(ms(100), |c| c.roles()[1] == Role::Active);
+    assert!(took <= ms(2 * 8), "{took:?}");
+}
+
+/// Rule 23: a bad wire is told, not shouted.
+#[test]
+fn rule_23_a_lossy_wire_floods_no_log() {
+    let mut c = Cluster::settled();
+    for k in 0..6000u32 {
+        // One heartbeat of three arrives in one direction, none to all in the other.
+        c.lose.insert((0, 1), u32::from(k % 3 != 0));
+        c.lose.insert((1, 0), k % 5);
+        c.run(ms(10));
+    }
+    for i in [0, 1] {
+        assert!(c.hosts[i].events.len() < 60, "{:?}", c.hosts[i].events);
+    }
 }
