@@ -56,7 +56,11 @@ pub fn scene(result: &SceneResult, colour: bool) -> String {
         result.lost,
         result.doubled,
         result.tcp.stall_ms,
-        if result.broadcast.ok { "none" } else { "LOOP" },
+        match &result.broadcast {
+            broadcast if broadcast.ok => "none",
+            broadcast if broadcast.sent == 0 => "-",
+            _ => "LOOP",
+        },
     );
     // writing into a String cannot fail
     let _ = writeln!(out, "    {}", paint(&result.rule, "2"));

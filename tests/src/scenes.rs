@@ -1,13 +1,15 @@
 //! The scenes: each makes one thing happen while traffic runs, and is judged by its rule.
 
-use crate::error::Result;
+use crate::error::{LabError, Result};
 use crate::judge::{Measured, RoleChange, Rule, SceneResult, judge};
 use crate::lab::{Both, Lab};
 use crate::probe::broadcast::Broadcasts;
-use crate::probe::tcp::TcpTransfer;
+use crate::probe::tcp::{TcpReport, TcpTransfer};
 use crate::probe::udp::UdpProbe;
 use crate::status;
 use crate::topology::{Leg, Side};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use twinline_control::Event;
 
@@ -47,13 +49,13 @@ impl Scene {
     /// All, in the order in which they are played.
     pub const ALL: [Scene; 8] = [
         Scene::Switchover,
+        Scene::Terminate,
         Scene::Kill,
         Scene::Preempt,
         Scene::Stop,
         Scene::Cut,
         Scene::Suspend,
         Scene::Resume,
-        Scene::Terminate,
     ];
 
     /// Its name on the command line and in the results.
@@ -164,7 +166,27 @@ pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
         u64::from(lab.settings.interval_ms) * u64::from(lab.settings.threshold),
     );
     let begin = SystemTime::now();
-    let traffic = Traffic::start(lab, load)?;
+    let (interval_ms, threshold) = (lab.settings.interval_ms, lab.settings.threshold);
+    let traffic = match Traffic::start(lab, load) {
+        Ok(traffic) => traffic,
+        // no path although one is ACTIVE: the switches were not taught, or the gate is shut
+        Err(LabError::Io { what, source }) if source.kind() == ErrorKind::TimedOut => {
+            let fault = format!("no traffic passes before the scene begins: {what}: {source}");
+            let rule = scene.rule(interval_ms, threshold, false);
+            let measured = Measured {
+                roles: roles(&before, &before),
+                faults: vec![fault],
+                tcp: TcpReport {
+                    fault: "never connected".into(),
+                    ..TcpReport::default()
+                },
+                events: events_since(lab, begin - Duration::from_secs(10)),
+                ..Measured::default()
+            };
+            return Ok(judge(scene.name(), rule, interval_ms, threshold, measured));
+        }
+        Err(e) => return Err(e),
+    };
     std::thread::sleep(WARM_UP);
     let played = match scene {
         Scene::Switchover => switchover(lab),
@@ -189,16 +211,12 @@ pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
         },
         Err(e) => return Err(e),
     };
-    for side in Side::BOTH {
-        let change = change(&before, &played.after, side);
-        measured.roles.insert(side.name().into(), change);
-    }
+    measured.roles = roles(&before, &played.after);
     measured.faults = played.faults;
     measured.notes = played.notes;
     // B survives in the scenes that a late survivor may prolong
     let survivor_was_late = note_stalls(lab, &before, &mut measured).contains(&Side::B);
     measured.events = events_since(lab, begin);
-    let (interval_ms, threshold) = (lab.settings.interval_ms, lab.settings.threshold);
     let result = judge(
         scene.name(),
         scene.rule(interval_ms, threshold, survivor_was_late),
@@ -474,6 +492,12 @@ fn expect(after: Both, wanted: &[(Side, &str, &str)]) -> Played {
         faults,
         notes: Vec::new(),
     }
+}
+
+fn roles(before: &Both, after: &Both) -> BTreeMap<String, RoleChange> {
+    Side::BOTH
+        .map(|side| (side.name().to_owned(), change(before, after, side)))
+        .into()
 }
 
 fn change(before: &Both, after: &Both, side: Side) -> RoleChange {
