@@ -26,5 +26,6 @@ pub mod scenes;
 pub mod status;
 pub mod sys;
 pub mod topology;
+pub mod traffic;
 
 pub use error::{LabError, Result};

@@ -3,11 +3,10 @@
 use crate::error::{LabError, Result};
 use crate::judge::{Measured, RoleChange, Rule, SceneResult, judge};
 use crate::lab::{Both, Lab};
-use crate::probe::broadcast::Broadcasts;
-use crate::probe::tcp::{TcpReport, TcpTransfer};
-use crate::probe::udp::UdpProbe;
+use crate::probe::tcp::TcpReport;
 use crate::status;
 use crate::topology::{Leg, Side};
+use crate::traffic::{Load, Traffic};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -21,8 +20,6 @@ const CHANGE: Duration = Duration::from_secs(15);
 const WARM_UP: Duration = Duration::from_millis(1500);
 /// Traffic after the event.
 const TAIL: Duration = Duration::from_millis(1000);
-/// How long stragglers may arrive.
-const LINGER: Duration = Duration::from_millis(300);
 
 /// What happens in a scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,55 +92,6 @@ impl Scene {
             },
             Scene::Cut => Rule::Links { interval_ms },
         }
-    }
-}
-
-/// How much traffic runs during a scene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Load {
-    /// Numbered probes a second.
-    pub probes: u32,
-    /// Mbit/s of the TCP transfer.
-    pub tcp_mbits: u32,
-    /// Numbered broadcasts a second.
-    pub broadcasts: u32,
-}
-
-impl Default for Load {
-    fn default() -> Self {
-        Self {
-            probes: 1000,
-            tcp_mbits: 20,
-            broadcasts: 400,
-        }
-    }
-}
-
-struct Traffic {
-    udp: UdpProbe,
-    tcp: TcpTransfer,
-    broadcasts: Broadcasts,
-}
-
-impl Traffic {
-    fn start(lab: &Lab, load: Load) -> Result<Self> {
-        let tcp = TcpTransfer::start(&lab.topology, load.tcp_mbits)?;
-        let broadcasts = Broadcasts::start(&lab.topology, load.broadcasts)?;
-        let udp = UdpProbe::start(&lab.topology, load.probes)?;
-        Ok(Self {
-            udp,
-            tcp,
-            broadcasts,
-        })
-    }
-
-    fn stop(self, late_after: Duration) -> Result<Measured> {
-        Ok(Measured {
-            udp: self.udp.stop(LINGER, late_after)?,
-            broadcast: self.broadcasts.stop(LINGER)?,
-            tcp: self.tcp.stop()?,
-            ..Measured::default()
-        })
     }
 }
 

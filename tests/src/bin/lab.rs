@@ -10,8 +10,9 @@ use std::time::Duration;
 use twinline_tests::engine::{self, Settings};
 use twinline_tests::judge::SceneResult;
 use twinline_tests::lab::Lab;
-use twinline_tests::scenes::{self, Load, Scene};
+use twinline_tests::scenes::{self, Scene};
 use twinline_tests::topology::{CLIENT_IP, SERVER_IP, Side};
+use twinline_tests::traffic::Load;
 use twinline_tests::{Result, report, run};
 
 #[derive(Debug, Parser)]
