@@ -10,7 +10,7 @@ use dpdk::{
     RxQueue, Started, TxQueue,
 };
 use netdev::Interface;
-use twinline_config::{Config, Device, Polling};
+use twinline_config::{Config, Device, Polling, Vdev};
 use twinline_dataplane as dataplane;
 use twinline_dataplane::{
     Gate, Lease, MacTable, PairQueues, Worker, WorkerConfig, WorkerHandle, WorkerLinks,
@@ -201,6 +201,30 @@ fn pool_size(config: &Config) -> u32 {
     wanted.saturating_add(1).next_power_of_two().max(4096) - 1
 }
 
+/// Why a driver made no port, as far as the usual reasons go. DPDK itself says nothing of it.
+fn why_no_vdev(vdev: &Vdev) -> String {
+    if let Some(name) = vdev.kernel_interface()
+        && let Err(error) = Interface::open(name)
+    {
+        return format!(
+            "the driver made no port: kernel interface {name}: {error}; is it in this network \
+             namespace (ip link)?"
+        );
+    }
+    if !may_open_sockets() {
+        return "the driver made no port: it needs CAP_NET_RAW and CAP_NET_ADMIN: run the engine \
+                as root"
+            .into();
+    }
+    "the driver made no port of this name: set eal.log_level = \"debug\" to see why".into()
+}
+
+/// Whether we are root, by the owner of our own entry in /proc.
+fn may_open_sockets() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
+
 struct OpenPort {
     watched: WatchedPort,
     port: Port<Started>,
@@ -225,7 +249,7 @@ fn open_port(
             Device::Pci(_) => "no such DPDK port: is the device bound to vfio-pci \
                                (dpdk-devbind.py --status)?"
                 .into(),
-            Device::Vdev(_) => "the driver made no port of this name".to_owned(),
+            Device::Vdev(vdev) => why_no_vdev(vdev),
         })
     })?;
     let interface = match &config.kernel_interface {

@@ -45,8 +45,37 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("twinline: {error:#}");
+            eprintln!("twinline: {}", one_line(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error with its causes in one line; a cause that the line says already is not said again.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+    }
+    line.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_and_says_nothing_twice() {
+        let cause = std::io::Error::other("no such thing");
+        let error = anyhow::Error::new(cause).context("it failed");
+        assert_eq!(one_line(&error), "it failed: no such thing");
+        let said = anyhow::anyhow!("no such thing").context("it failed: no such thing\nat all");
+        assert_eq!(one_line(&said), "it failed: no such thing at all");
     }
 }

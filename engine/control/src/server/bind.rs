@@ -36,7 +36,11 @@ pub enum BindError {
         path: PathBuf,
     },
     /// No folder to put it in.
-    #[error("cannot make the folder {} for the control socket: {error}", path.display())]
+    #[error(
+        "cannot make the folder {} for the control socket: {error}; set instance.control_socket to \
+         a path that can be written",
+        path.display()
+    )]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -45,7 +49,11 @@ pub enum BindError {
         error: io::Error,
     },
     /// The system refused otherwise; a path of more than 107 bytes is one reason.
-    #[error("cannot listen on {}: {error}", path.display())]
+    #[error(
+        "cannot listen on {}: {error}; set instance.control_socket to a path of at most 107 bytes \
+         in a folder that can be written",
+        path.display()
+    )]
     Io {
         /// The socket.
         path: PathBuf,

@@ -12,6 +12,8 @@ use super::{HA_PORT_GRACE, Node, Phase};
 
 /// How long an alarm about foreign frames stands after the last of them.
 const REJECT_STANDS: Duration = Duration::from_secs(10);
+/// A peer that was silent for so long is gone: what it said last is no alarm any more.
+const GONE: Duration = Duration::from_secs(60);
 /// How many foreign stacks are named at once.
 const NAMED_STACKS: usize = 8;
 
@@ -84,7 +86,12 @@ impl Node {
         let digest = heartbeat.map(|h| h.config_digest);
         let primary = heartbeat.map(|h| h.flags.has(Flags::PRIMARY));
         let pairwise = self.settings.mode == Mode::ActivePassive;
-        // Without a heartbeat an alarm about what it says stays as it was.
+        // Without a heartbeat an alarm about what it says stays as it was, for a while.
+        if peer.last().is_some_and(|r| self.now.since(r.at) >= GONE) {
+            self.alarm(Alarm::ConfigurationDiffers(id), false);
+            self.alarm(Alarm::TwoPrimaries(id), false);
+            self.alarm(Alarm::NoPrimary(id), false);
+        }
         if let Some(digest) = digest {
             self.alarm(
                 Alarm::ConfigurationDiffers(id),

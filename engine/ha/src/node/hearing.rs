@@ -36,6 +36,7 @@ impl Node {
             Body::Heartbeat(h) => h.echoes.as_slice(),
             Body::Macs(_) => &[],
         };
+        let session = peer.boot();
         let accepted = match peer.admit(message.boot, message.seq, echoes, &own) {
             Ok(accepted) => accepted,
             Err(refusal) => {
@@ -58,6 +59,11 @@ impl Node {
             Body::Macs(_) => None,
         };
         let goodbye = peer.said_goodbye();
+        if session != message.boot {
+            // Rule 8: it may be given the role before the next full share is due.
+            self.next_mac_delta = now;
+            self.next_mac_full = now;
+        }
         if let Some(change) = accepted.health {
             self.health_event(message.instance, change, Reason::PeerRestarted);
         }
