@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use twinline_dataplane::{
-    Gate, GateMode, Lease, MacTable, PairQueues, Worker, WorkerConfig, WorkerSnapshot,
+    Gate, GateMode, Lease, MacTable, PairQueues, Side, Worker, WorkerConfig, WorkerSnapshot,
 };
 
 /// How often the lease is renewed.
 const RENEWAL: Duration = Duration::from_millis(25);
 /// How long it then holds: the default interval of 100 ms, times 3, less a quarter of one.
 const LEASE: Duration = Duration::from_millis(275);
-/// Different source addresses in the frames.
+/// Different source addresses on each side.
 const STATIONS: usize = 64;
 
 /// Settings of our side.
@@ -32,7 +32,7 @@ pub struct Forwarder {
     /// Names the EAL's files.
     #[arg(long)]
     file_prefix: String,
-    /// Mbufs in the pool.
+    /// Mbufs in both pools together.
     #[arg(long)]
     mbufs: u32,
     /// Mbufs in the pool's cache of each core.
@@ -65,12 +65,13 @@ fn start(eal: &Eal, name: &str, pool: &Pool) -> Result<(Port<Started>, RxQueue, 
 
 /// Writes an Ethernet header into every buffer of the pool. net_null hands buffers out as they
 /// are, so the worker meets real source addresses and not zeroes, which it would pass over.
-fn fill_buffers(pool: &Pool) -> Result<()> {
+fn fill_buffers(pool: &Pool, side: Side) -> Result<()> {
+    let side = side.index() as u8;
     let mut all = Vec::with_capacity(pool.size() as usize);
     while let Some(mut mbuf) = pool.alloc() {
         let station = (all.len() % STATIONS) as u8;
         let mut frame = [0; 60];
-        frame[..14].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 1, 0, station, 8, 0]);
+        frame[..14].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 1, side, station, 8, 0]);
         mbuf.append(&frame)?;
         all.push(mbuf);
     }
@@ -92,17 +93,23 @@ pub fn run(settings: &Forwarder) -> Result<()> {
         vdevs: vec!["net_null0".into(), "net_null1".into()],
         ..EalOptions::default()
     })?;
-    let pool = Pool::new(
-        &eal,
-        PoolOptions {
-            mbufs: settings.mbufs,
-            cache: settings.cache,
-            ..PoolOptions::default()
-        },
-    )?;
-    fill_buffers(&pool)?;
-    let (lan, lan_rx, lan_tx) = start(&eal, "net_null0", &pool)?;
-    let (wan, wan_rx, wan_tx) = start(&eal, "net_null1", &pool)?;
+    // A pool for each port, so that a station lives on one side, as in life.
+    let pool = |side: Side| -> Result<Pool> {
+        let pool = Pool::new(
+            &eal,
+            PoolOptions {
+                name: side.to_string(),
+                mbufs: settings.mbufs / 2,
+                cache: settings.cache,
+                ..PoolOptions::default()
+            },
+        )?;
+        fill_buffers(&pool, side)?;
+        Ok(pool)
+    };
+    let (lan_pool, wan_pool) = (pool(Side::Lan)?, pool(Side::Wan)?);
+    let (lan, lan_rx, lan_tx) = start(&eal, "net_null0", &lan_pool)?;
+    let (wan, wan_rx, wan_tx) = start(&eal, "net_null1", &wan_pool)?;
 
     let clock = TscClock::new(&eal);
     let (gate, lease) = (Arc::new(Gate::new()), Arc::new(Lease::new()));

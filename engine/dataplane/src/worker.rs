@@ -12,7 +12,9 @@
 use crate::counters::{Counters, PairFigures, SideFigures};
 use crate::gate::{Gate, GateMode};
 use crate::idle::Polling;
-use crate::learn::{Filter, LEARN_ALL_UP_TO, Learned, Rotor, destination_of, key_of, source_of};
+use crate::learn::{
+    Filter, LEARN_ALL_UP_TO, Learned, Rotor, destination_of, key_of, mac_of, source_of,
+};
 use crate::lease::Lease;
 use crate::mac_table::{MacBytes, MacTable, is_group};
 use crate::{BURST, Side};
@@ -431,24 +433,21 @@ impl Learner<'_> {
 
     #[inline(always)]
     fn read_one(&mut self, mbuf: &Mbuf) {
-        let Some(mac) = source_of(mbuf.data()) else {
-            return;
-        };
-        let Some(key) = key_of(mac, self.from) else {
+        let Some(key) = key_of(mbuf.data(), self.from) else {
             return;
         };
         if self.filter.is_due(key, self.now) {
-            self.report(mac, key);
+            self.report(key);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn report(&mut self, mac: [u8; 6], key: u64) {
+    fn report(&mut self, key: u64) {
         let learned = Learned {
             pair: self.pair,
             side: self.from,
-            mac,
+            mac: mac_of(key),
         };
         match self.learned.push(learned) {
             Ok(()) => self.filter.reported(key, self.now),
