@@ -289,3 +289,22 @@ fn rule_08_a_node_says_gate_open_as_long_as_it_is_active_and_open() {
         assert!(peer.says(crate::message::Flags::GATE_OPEN));
     }
 }
+
+#[test]
+fn rule_08_a_restarted_peer_knows_the_stations_before_it_may_be_given_the_role() {
+    for restart_after in [200, 450, 700, 999] {
+        let mut c = Cluster::settled();
+        c.kill(1);
+        c.run(ms(restart_after));
+        c.start(1);
+        // As soon as a hand-over is possible at all, its announcements are complete.
+        c.run_until(ms(500), |c| {
+            c.node(0).role() == Role::Active && {
+                let peer = c.node(0).peers().next();
+                peer.is_some_and(|p| p.health() == crate::message::Health::Healthy)
+            }
+        });
+        assert_eq!(c.node(1).macs_known(0, crate::message::Side::Lan), 1);
+        assert_eq!(c.node(1).macs_known(0, crate::message::Side::Wan), 1);
+    }
+}
