@@ -515,7 +515,6 @@ impl ManagementCore {
                 restart.join(", ")
             )
         };
-        log::info!("{text}");
         self.node.record_note(text, Reason::Reloaded);
         self.config = merged;
     }

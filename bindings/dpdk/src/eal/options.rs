@@ -126,7 +126,7 @@ pub struct EalOptions {
     /// The core that the calling thread is pinned to.
     pub main_core: usize,
     /// Cores for worker threads of the EAL's own, for [`crate::Eal::launch`].
-    /// Empty when workers are registered std threads.
+    /// Empty when workers are registered std threads. The main core may be among them.
     pub worker_cores: Vec<usize>,
     /// Names this process' files below `/run/dpdk`: letters, digits, `_`, `-`, `.`.
     pub file_prefix: String,
@@ -196,11 +196,12 @@ impl EalOptions {
         {
             return Err(invalid("memory_mb", "1 to 16777216 MB"));
         }
-        let mut cores = BTreeSet::from([self.main_core]);
+        // A worker may share the main lcore's core (an adaptive one): they are two threads then.
+        let mut cores = BTreeSet::new();
         if !self.worker_cores.iter().all(|&core| cores.insert(core)) {
             return Err(invalid("worker_cores", "a core is named twice"));
         }
-        if cores.len() > dpdk_sys::SHIM_MAX_LCORE as usize {
+        if cores.len() >= dpdk_sys::SHIM_MAX_LCORE as usize {
             return Err(invalid("worker_cores", "more than DPDK's RTE_MAX_LCORE"));
         }
 
@@ -288,8 +289,8 @@ mod tests {
             ));
         }
         let twice = EalOptions {
-            main_core: 1,
-            worker_cores: vec![1],
+            main_core: 0,
+            worker_cores: vec![1, 1],
             ..Default::default()
         };
         assert!(matches!(
@@ -299,6 +300,13 @@ mod tests {
                 ..
             }
         ));
+        let shared = EalOptions {
+            main_core: 1,
+            worker_cores: vec![1, 0],
+            ..Default::default()
+        };
+        let lcores = CString::new("--lcores=0@1,1@1,2@0").unwrap();
+        assert!(shared.arguments().unwrap().contains(&lcores));
         let nul = EalOptions {
             vdevs: vec!["net_null0\0".into()],
             ..Default::default()
