@@ -23,6 +23,7 @@ pub mod probe;
 pub mod report;
 pub mod run;
 pub mod scenes;
+pub mod stall;
 pub mod status;
 pub mod sys;
 pub mod topology;
