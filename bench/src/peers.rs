@@ -3,6 +3,7 @@
 use crate::process::{Linkage, Thread, linkage};
 use crate::telemetry::Telemetry;
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -89,6 +90,20 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Nothing yet.
+    pub const NONE: Self = Self {
+        packets: 0,
+        on_cpu_ns: 0,
+        wall_ns: 0,
+    };
+
+    /// Adds another measurement of the same side.
+    pub fn add(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.on_cpu_ns += other.on_cpu_ns;
+        self.wall_ns += other.wall_ns;
+    }
+
     /// Million packets a second on the CPU.
     #[must_use]
     pub fn mpps(&self) -> f64 {
@@ -181,6 +196,29 @@ impl Running {
         self.linkage
     }
 
+    /// Takes the process off the CPU until [`Running::resume`].
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it run again.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // Our own child, not yet waited for: the pid is its own.
+        kill_process(pid.context("a child without a pid")?, signal)?;
+        Ok(())
+    }
+
     /// Measures for `time`.
     ///
     /// # Errors
@@ -201,7 +239,7 @@ impl Running {
         let wall_ns = (end.2 - begin.2).as_nanos() as u64;
         Ok(Sample {
             packets,
-            on_cpu_ns: end.0 - begin.0,
+            on_cpu_ns: end.0.saturating_sub(begin.0),
             wall_ns,
         })
     }
@@ -222,6 +260,13 @@ impl Drop for Running {
 /// Takes away what the EAL leaves in /var/run.
 fn end(child: &mut Child, file_prefix: &str) {
     drop(child.stdin.take());
+    if let (Ok(None), Some(pid)) = (
+        child.try_wait(),
+        i32::try_from(child.id()).ok().and_then(Pid::from_raw),
+    ) {
+        // It may be paused, and could not end then.
+        let _ = kill_process(pid, Signal::CONT);
+    }
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(5) {
         match child.try_wait() {

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use twinline_bench::forwarder::{self, Forwarder};
@@ -13,15 +13,19 @@ use twinline_bench::process::Linkage;
 use twinline_bench::report::{Report, Round, Setting};
 
 /// Forwarding on net_null: our worker against dpdk-testpmd, interleaved in one run.
+///
+/// Each round starts every side anew. Then they take turns of a quarter of a second on the same
+/// core, one running while the others are stopped, until each has had its time: what disturbs the
+/// machine for longer than a turn disturbs all sides alike.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<Side>,
-    /// Rounds; each measures every side once.
+    command: Option<Command>,
+    /// Rounds; each starts and measures every side.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-    /// Seconds of each measurement.
+    /// Seconds of each side in each round.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// The core that forwards.
@@ -36,8 +40,8 @@ struct Arguments {
     /// Mbufs in the pool's cache of each core (testpmd's own default).
     #[arg(long, default_value_t = 250)]
     cache: u32,
-    /// Hugepage memory of each side, MiB. Only one side runs at a time.
-    #[arg(long, default_value_t = 256)]
+    /// Hugepage memory of each side, MiB; up to three are there at a time.
+    #[arg(long, default_value_t = 128)]
     memory_mb: u32,
     /// This benchmark built with `--features shared`, to be measured as well.
     #[arg(long)]
@@ -51,7 +55,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Side {
+enum Command {
     /// Our side: forward until the input ends.
     Worker(Forwarder),
 }
@@ -59,7 +63,7 @@ enum Side {
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Side::Worker(forwarder)) => {
+        Some(Command::Worker(forwarder)) => {
             forwarder::run(&forwarder)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -67,32 +71,69 @@ fn main() -> Result<ExitCode> {
     }
 }
 
-/// One side's turn.
-fn measure(
-    name: &str,
-    peer: &Peer,
-    bed: &Bed,
-    arguments: &Arguments,
-    linkage: &mut Option<Linkage>,
-) -> Result<Sample> {
-    let file_prefix = format!("twinline-bench-{}-{name}", std::process::id());
-    let directory = arguments
-        .output
-        .parent()
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    let log = directory.join(format!("{name}.log"));
-    let mut running = Running::start(peer, bed, &file_prefix, &log)
-        .with_context(|| format!("{name} does not run"))?;
-    let found = running.linkage();
-    if linkage.replace(found).is_some_and(|before| before != found) {
-        bail!("{name} changed its linkage to {found:?} in the middle of a run");
+/// How long a side runs before another has its turn.
+const TURN: Duration = Duration::from_millis(250);
+/// What of a turn is not measured: the lease is renewed, the caches are filled.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// A side of the comparison, over all rounds.
+struct Side {
+    name: &'static str,
+    peer: Peer,
+    linkage: Option<Linkage>,
+}
+
+impl Side {
+    fn new(name: &'static str, peer: Peer) -> Self {
+        Self {
+            name,
+            peer,
+            linkage: None,
+        }
     }
-    // Past the start: caches and frequency settle.
-    std::thread::sleep(Duration::from_millis(300));
-    let sample = running.measure(Duration::from_secs_f64(arguments.seconds))?;
-    running.stop();
-    Ok(sample)
+
+    /// Starts it and leaves it paused.
+    fn start(&mut self, bed: &Bed, logs: &Path) -> Result<Running> {
+        let file_prefix = format!("twinline-bench-{}-{}", std::process::id(), self.name);
+        let log = logs.join(format!("{}.log", self.name));
+        let running = Running::start(&self.peer, bed, &file_prefix, &log)
+            .with_context(|| format!("{} does not run", self.name))?;
+        running.pause()?;
+        let found = running.linkage();
+        if self
+            .linkage
+            .replace(found)
+            .is_some_and(|before| before != found)
+        {
+            bail!(
+                "{} changed its linkage to {found:?} in the middle of a run",
+                self.name
+            );
+        }
+        Ok(running)
+    }
+}
+
+/// One round: every side started anew, then turn by turn.
+fn round(sides: &mut [Side], bed: &Bed, logs: &Path, seconds: f64) -> Result<Vec<Sample>> {
+    let mut running = Vec::with_capacity(sides.len());
+    for side in sides.iter_mut() {
+        running.push((side.start(bed, logs)?, Sample::NONE));
+    }
+    let turns = (seconds / TURN.as_secs_f64()).ceil() as usize;
+    for _ in 0..turns.max(1) {
+        for (side, sum) in &mut running {
+            side.resume()?;
+            std::thread::sleep(SETTLE);
+            sum.add(side.measure(TURN)?);
+            side.pause()?;
+        }
+    }
+    let end = |(side, sum): (Running, Sample)| {
+        side.stop();
+        sum
+    };
+    Ok(running.into_iter().map(end).collect())
 }
 
 fn compare(arguments: &Arguments) -> Result<ExitCode> {
@@ -110,44 +151,44 @@ fn compare(arguments: &Arguments) -> Result<ExitCode> {
         cache: arguments.cache,
         memory_mb: arguments.memory_mb,
     };
-    let ours = Peer::Ours(std::env::current_exe()?);
-    let shared = arguments.shared_binary.clone().map(Peer::Ours);
-
-    let (mut ours_is, mut testpmd_is, mut shared_is) = (None, None, None);
+    let mut sides = vec![
+        Side::new("ours", Peer::Ours(std::env::current_exe()?)),
+        Side::new("testpmd", Peer::Testpmd),
+    ];
+    if let Some(binary) = &arguments.shared_binary {
+        sides.push(Side::new("ours-shared", Peer::Ours(binary.clone())));
+    }
+    let logs = arguments
+        .output
+        .parent()
+        .map(PathBuf::from)
+        .unwrap_or_default();
     let mut rounds = Vec::with_capacity(arguments.rounds);
     for n in 1..=arguments.rounds {
-        // testpmd in the middle, so that each of our builds stands next to it.
-        let ours_static = measure("ours", &ours, &bed, arguments, &mut ours_is)?;
-        let testpmd = measure("testpmd", &Peer::Testpmd, &bed, arguments, &mut testpmd_is)?;
-        let ours_shared = match &shared {
-            Some(peer) => Some(measure(
-                "ours-shared",
-                peer,
-                &bed,
-                arguments,
-                &mut shared_is,
-            )?),
-            None => None,
+        let samples = round(&mut sides, &bed, &logs, arguments.seconds)?;
+        let [ours_static, testpmd, rest @ ..] = samples.as_slice() else {
+            bail!("a side has no sample");
         };
-        eprintln!(
-            "round {n} of {}: ours {:.1}, testpmd {:.1}{}",
-            arguments.rounds,
-            ours_static.mpps(),
-            testpmd.mpps(),
-            ours_shared.map_or_else(String::new, |s| format!(", ours shared {:.1}", s.mpps()))
-        );
+        let found: Vec<String> = sides
+            .iter()
+            .zip(&samples)
+            .map(|(side, sample)| format!("{} {:.1}", side.name, sample.mpps()))
+            .collect();
+        eprintln!("round {n} of {}: {}", arguments.rounds, found.join(", "));
         rounds.push(Round {
-            ours_static,
-            testpmd,
-            ours_shared,
+            ours_static: *ours_static,
+            testpmd: *testpmd,
+            ours_shared: rest.first().copied(),
         });
     }
+    let linkage_of = |n: usize| sides.get(n).and_then(|side| side.linkage);
+    let (ours_is, testpmd_is, shared_is) = (linkage_of(0), linkage_of(1), linkage_of(2));
 
     let is = |linkage: Option<Linkage>| linkage.context("a side was never measured");
     if ours_is != Some(Linkage::Static) {
         bail!("the first build is not static: run bench-forward built without --features shared");
     }
-    if shared.is_some() && shared_is != Some(Linkage::Shared) {
+    if arguments.shared_binary.is_some() && shared_is != Some(Linkage::Shared) {
         bail!("--shared-binary is not linked with DPDK's shared libraries");
     }
     let command = Peer::Testpmd.command(&bed, "NAME");

@@ -29,7 +29,9 @@ pub fn eal() -> &'static Eal {
             program: "dataplane-test".into(),
             main_core: 0,
             worker_cores: vec![1],
-            file_prefix: format!("dataplane-test-{}", std::process::id()),
+            // One name: nothing is shared below it (no hugepages, no configuration file), and the
+            // EAL leaves its directory behind.
+            file_prefix: "dataplane-test".into(),
             memory_mb: Some(256),
             huge: Huge::NoHuge,
             telemetry: false,
