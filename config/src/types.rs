@@ -212,10 +212,9 @@ pub struct Links {
     pub settle_ms: u32,
 }
 
-/// `[ha.bandwidth]`: bandwidth monitoring.
+/// `[ha.bandwidth]`: bandwidth monitoring (rules 20 and 21).
 ///
-/// The engine measures and reports bandwidth always. The hand-over on low bandwidth (rules 20 and
-/// 21) arrives with a later version: `enabled` is accepted, and gives a warning until then.
+/// The engine measures and reports bandwidth always; `enabled` lets it hand over on too little.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Bandwidth {
     /// Hand over when bandwidth falls below the minimum.

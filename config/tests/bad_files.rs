@@ -253,7 +253,6 @@ fn warnings_are_given_beside_a_valid_configuration() {
     #[rustfmt::skip]
     let cases: &[(usize, &str, &str)] = &[
         (23, "insecure = true", "f:23: ha.insecure: heartbeats are not authenticated: anybody on the HA network can take the role"),
-        (23, "key_file = \"/k\"\nbandwidth.enabled = true", "f:24: ha.bandwidth.enabled: bandwidth is measured and shown, but this version does not hand over on low bandwidth yet"),
         (23, "key_file = \"/k\"\non_max_flaps = \"bypass\"", "f:24: ha.on_max_flaps: a bypassed card beside an active peer is a loop in the parallel topology; absent means disconnect there"),
         (21, "mode = \"standalone\"", "f:22: ha.port: is not used: ha.mode is \"standalone\""),
         (28, "workers = [1, 2]", "f:28: lcores.workers: the worker on core 2 has no link pair to carry"),

@@ -253,12 +253,6 @@ impl Reader<'_, '_> {
         let enabled = s.flag(self.sink, "ha.bandwidth.enabled");
         let minimum = s.int(self.sink, "ha.bandwidth.minimum_bps");
         let interval = s.int(self.sink, "ha.bandwidth.interval_s");
-        if enabled.v {
-            let message = "bandwidth is measured and shown, but this version does not hand over \
-                on low bandwidth yet";
-            self.sink
-                .warn("ha.bandwidth.enabled", enabled.at.as_ref(), message);
-        }
         Bandwidth {
             enabled: enabled.v,
             minimum_bps: small(minimum.v),

@@ -67,6 +67,20 @@ impl Meter {
         self.samples.push_back((now, bytes));
     }
 
+    /// Forgets what was measured: a tenure begins.
+    pub fn restart(&mut self) {
+        self.samples.clear();
+    }
+
+    /// A whole interval was measured.
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        match (self.samples.front(), self.samples.back()) {
+            (Some(&(start, _)), Some(&(end, _))) => end.since(start) >= self.interval,
+            _ => false,
+        }
+    }
+
     /// The rates over what of the interval was measured.
     #[must_use]
     pub fn rates(&self) -> Rates {
@@ -87,6 +101,52 @@ impl Meter {
             lan_to_wan_bps: bps(first[0], last[0]),
             wan_to_lan_bps: bps(first[1], last[1]),
         }
+    }
+}
+
+/// Rule 21: when the bandwidth asks for a hand-over.
+#[derive(Clone, Debug, Default)]
+pub struct Monitor {
+    armed: bool,
+    failed_at: Option<Time>,
+}
+
+impl Monitor {
+    /// A tenure begins: unarmed, and nothing of before counts.
+    pub fn begin_tenure(&mut self) {
+        self.armed = false;
+    }
+
+    /// Whether a whole interval at or above the minimum was seen in this tenure.
+    #[must_use]
+    pub fn armed(&self) -> bool {
+        self.armed
+    }
+
+    /// Looks at the meter. True when, armed, the average of a whole interval is below the minimum.
+    pub fn falls_short(&mut self, meter: &Meter, minimum_bps: u64) -> bool {
+        if !meter.whole() {
+            return false;
+        }
+        let enough = meter.rates().sum_bps() >= minimum_bps;
+        self.armed |= enough;
+        self.armed && !enough
+    }
+
+    /// This instance handed over for want of bandwidth.
+    pub fn failed(&mut self, now: Time) {
+        self.failed_at = Some(now);
+    }
+
+    /// Whether it did so within `window`.
+    #[must_use]
+    pub fn failed_within(&self, now: Time, window: Duration) -> bool {
+        self.failed_at.is_some_and(|at| now.since(at) < window)
+    }
+
+    /// An operator cleared what counted.
+    pub fn clear(&mut self) {
+        self.failed_at = None;
     }
 }
 
@@ -123,5 +183,44 @@ mod tests {
         // A counter that went back (a port was reset) is no negative bandwidth.
         meter.sample(Time::ZERO + Duration::from_secs(1), [0, 0]);
         assert_eq!(meter.rates(), Rates::default());
+    }
+
+    #[test]
+    fn rule_21_armed_by_a_whole_good_interval_and_not_before() {
+        let mut meter = Meter::new(Duration::from_secs(10));
+        let mut monitor = Monitor::default();
+        let mut bytes = 0;
+        let mut short_at = None;
+        for s in 0..60u64 {
+            // Good from 9 s to 29 s: 8000 bit/s.
+            if (10..30).contains(&s) {
+                bytes += 1000;
+            }
+            meter.sample(Time::ZERO + Duration::from_secs(s), [bytes, 0]);
+            let short = monitor.falls_short(&meter, 7900);
+            assert!(s >= 19 || !monitor.armed(), "armed after {s} s");
+            if short && short_at.is_none() {
+                short_at = Some(s);
+            }
+        }
+        // The traffic ends at 29 s: the average over 10 s is below at the first second without.
+        assert_eq!(short_at, Some(30));
+        monitor.begin_tenure();
+        meter.restart();
+        assert!(!monitor.falls_short(&meter, 7900));
+        assert!(!monitor.armed());
+    }
+
+    #[test]
+    fn rule_21_a_failure_counts_within_the_window() {
+        let mut monitor = Monitor::default();
+        let window = Duration::from_secs(900);
+        assert!(!monitor.failed_within(Time::ZERO, window));
+        monitor.failed(Time::ZERO);
+        assert!(monitor.failed_within(Time::ZERO + Duration::from_secs(899), window));
+        assert!(!monitor.failed_within(Time::ZERO + Duration::from_secs(900), window));
+        monitor.failed(Time::ZERO);
+        monitor.clear();
+        assert!(!monitor.failed_within(Time::ZERO, window));
     }
 }

@@ -41,6 +41,8 @@ pub enum Reason {
     LinksBelowMinimum,
     /// Enough link pairs are up again.
     LinksRecovered,
+    /// The bandwidth fell below the minimum for a whole interval (rule 21).
+    BandwidthBelowMinimum,
     /// A worker made no progress for a second or longer.
     WorkerStalled,
     /// The workers make progress again.
@@ -106,6 +108,7 @@ impl Reason {
             Self::OperatorCleared => "operator_cleared",
             Self::LinksBelowMinimum => "links_below_minimum",
             Self::LinksRecovered => "links_recovered",
+            Self::BandwidthBelowMinimum => "bandwidth_below_minimum",
             Self::WorkerStalled => "worker_stalled",
             Self::WorkersRecovered => "workers_recovered",
             Self::LeaseExpired => "lease_expired",

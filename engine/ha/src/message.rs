@@ -127,6 +127,8 @@ impl Flags {
     pub const LISTENING: Self = Self(128);
     /// With [`Self::REQUEST_ACTIVE`]: an operator asked.
     pub const OPERATOR: Self = Self(512);
+    /// Handed over because of too little bandwidth within its flap window (rule 21).
+    pub const BANDWIDTH_FAILED: Self = Self(1024);
 
     /// Whether every bit of `other` is set.
     #[must_use]

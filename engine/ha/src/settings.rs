@@ -68,6 +68,10 @@ pub struct Settings {
     pub settle: Duration,
     /// The sliding interval of the bandwidth measurement (rule 20).
     pub bandwidth_interval: Duration,
+    /// Hand over when the bandwidth falls below the minimum (rule 21).
+    pub bandwidth_enabled: bool,
+    /// The minimum, both directions in sum, in bits per second.
+    pub bandwidth_minimum_bps: u64,
 }
 
 impl Settings {
@@ -115,6 +119,8 @@ pub(crate) mod tests {
             propagate: true,
             settle: Duration::from_secs(3),
             bandwidth_interval: Duration::from_secs(10),
+            bandwidth_enabled: false,
+            bandwidth_minimum_bps: 1024,
         }
     }
 

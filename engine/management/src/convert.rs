@@ -82,7 +82,8 @@ fn health_in(health: frame::Health) -> ha::Health {
 }
 
 /// Which bit is which: the decisions' flags and the wire's.
-const FLAGS: [(ha::Flags, frame::Flags); 9] = [
+const FLAGS: [(ha::Flags, frame::Flags); 10] = [
+    (ha::Flags::BANDWIDTH_FAILED, frame::Flags::BANDWIDTH_FAILED),
     (ha::Flags::PRIMARY, frame::Flags::PRIMARY),
     (ha::Flags::FIT, frame::Flags::FIT),
     (ha::Flags::HANDING_OVER, frame::Flags::HANDING_OVER),
@@ -258,6 +259,8 @@ pub fn settings(config: &config::Config) -> ha::Settings {
         propagate: of.links.propagate,
         settle: of.links.settle(),
         bandwidth_interval: of.bandwidth.interval(),
+        bandwidth_enabled: of.bandwidth.enabled,
+        bandwidth_minimum_bps: of.bandwidth.minimum_bps,
     }
 }
 

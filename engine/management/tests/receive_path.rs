@@ -52,6 +52,8 @@ fn settings() -> Settings {
         propagate: true,
         settle: Duration::from_secs(3),
         bandwidth_interval: Duration::from_secs(10),
+        bandwidth_enabled: false,
+        bandwidth_minimum_bps: 1024,
     }
 }
 

@@ -220,7 +220,7 @@ fn what_the_receiver_would_refuse_is_not_sent() {
 
 #[test]
 fn flags_keep_to_the_known_bits() {
-    assert_eq!(Flags::from_bits(0xffff).bits(), 0x3ff);
+    assert_eq!(Flags::from_bits(0xffff).bits(), 0x7ff);
     let flags = Flags::FIT
         .with(Flags::PRIMARY, true)
         .with(Flags::FIT, false);

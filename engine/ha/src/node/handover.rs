@@ -168,6 +168,9 @@ impl Node {
         self.nobody_active_since = None;
         // Only a switch-over that took place holds preemption back.
         self.operator_hold |= why == Reason::OperatorSwitchover;
+        if why == Reason::BandwidthBelowMinimum {
+            self.monitor.failed(self.now);
+        }
         if is_flap(why) {
             self.flap(why);
         }

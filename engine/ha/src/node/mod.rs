@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::action::{Action, CardCommand, GateMode};
-use crate::bandwidth::Meter;
+use crate::bandwidth::{Meter, Monitor};
 use crate::events::{Alarm, Event, EventLog, Reason, Subject};
 use crate::flaps::Flaps;
 use crate::link_pairs::{LinkFitness, LinkPair};
@@ -134,6 +134,7 @@ pub struct Node {
     worker_stalled: bool,
     unfit: Option<UnfitReason>,
     meter: Meter,
+    monitor: Monitor,
     macs: Vec<MacTable>,
 
     gates: GateMode,
@@ -220,6 +221,7 @@ impl Node {
             worker_stalled: false,
             unfit: None,
             meter,
+            monitor: Monitor::default(),
             macs: (0..*pairs).map(|_| MacTable::default()).collect(),
             gates: GateMode::Block,
             gates_set_at: now,

@@ -132,6 +132,7 @@ impl Node {
         let flaps = self.flaps.count(self.now, self.settings.flap_window);
         self.flaps.clear();
         self.flaps_changed = true;
+        self.monitor.clear();
         self.operator_hold = false;
         self.latched = false;
         self.alarm(Alarm::Latched, false);

@@ -157,6 +157,8 @@ impl Node {
         let wanted = self.settings.preempt
             && self.settings.primary
             && !self.operator_hold
+            // Where the traffic failed us lately it is not taken back on a timer.
+            && !self.bandwidth_failed()
             && self.fit()
             && holder.is_some_and(|p| p.health() == Health::Healthy && !p.says(Flags::PRIMARY));
         if !wanted {
@@ -200,6 +202,27 @@ impl Node {
             && let Some(successor) = self.best_successor()
         {
             self.begin_handover(successor, reason_of(unfit), Then::Standby);
+            return;
+        }
+        self.watch_bandwidth();
+    }
+
+    /// Rule 21: too little traffic comes our way, and a peer may find more.
+    fn watch_bandwidth(&mut self) {
+        let minimum_bps = self.settings.bandwidth_minimum_bps;
+        let short = self.monitor.falls_short(&self.meter, minimum_bps);
+        if !(self.settings.bandwidth_enabled && short) || self.now < self.retry_handover_at {
+            return;
+        }
+        let Some(successor) = self.best_successor() else {
+            return;
+        };
+        let failed_too = self
+            .peers
+            .get(&successor)
+            .is_some_and(|p| p.says(Flags::BANDWIDTH_FAILED));
+        if !failed_too {
+            self.begin_handover(successor, Reason::BandwidthBelowMinimum, Then::Standby);
         }
     }
 
@@ -314,6 +337,8 @@ impl Node {
     }
 
     pub(super) fn become_active(&mut self, why: Reason, taking_over: Option<TakingOver>) {
+        self.meter.restart();
+        self.monitor.begin_tenure();
         self.epoch = self.epoch.saturating_add(1);
         self.tenure = self.epoch;
         self.operator_hold = false;

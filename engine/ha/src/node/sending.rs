@@ -117,6 +117,7 @@ impl Node {
             .with(Flags::HANDING_OVER, successor != 0)
             .with(Flags::REQUEST_ACTIVE, self.asking.is_some())
             .with(Flags::OPERATOR, operator)
+            .with(Flags::BANDWIDTH_FAILED, self.bandwidth_failed())
             .with(Flags::GATE_OPEN, gate_open)
             .with(Flags::DEGRADED, role == Role::Active && !self.fit())
             .with(

@@ -1,6 +1,7 @@
 //! The rules of `ha-semantics.md`, each by its number, on whole clusters with a virtual clock.
 
 mod alone;
+mod bandwidth;
 mod cluster;
 mod flaps;
 mod handover;

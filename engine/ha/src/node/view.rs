@@ -172,6 +172,13 @@ impl Node {
         self.meter.rates()
     }
 
+    /// This instance handed over for want of bandwidth within the flap window (rule 21).
+    #[must_use]
+    pub fn bandwidth_failed(&self) -> bool {
+        self.monitor
+            .failed_within(self.now, self.settings.flap_window)
+    }
+
     /// How late our own loop was.
     #[must_use]
     pub fn lateness(&self) -> Lateness {

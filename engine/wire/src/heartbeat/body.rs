@@ -96,9 +96,11 @@ impl Flags {
     pub const LINKS_OK: Flags = Flags(256);
     /// With [`Flags::REQUEST_ACTIVE`]: an operator asked for it.
     pub const OPERATOR: Flags = Flags(512);
+    /// Handed over because of too little bandwidth, within its flap window (rule 21).
+    pub const BANDWIDTH_FAILED: Flags = Flags(1024);
 
     /// Every bit that has a meaning.
-    const KNOWN: u16 = 0x3ff;
+    const KNOWN: u16 = 0x7ff;
 
     /// From the wire's bits; unknown ones are dropped.
     #[must_use]

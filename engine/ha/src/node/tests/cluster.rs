@@ -59,6 +59,9 @@ pub(crate) struct Host {
     pub cards: Vec<CardCommand>,
     pub announced: Vec<(Time, u64)>,
     pub exited: bool,
+    /// Traffic through this host while it is ACTIVE, in bits per second.
+    pub traffic_bps: u64,
+    bytes: u64,
     pub gates_told: Vec<GateMode>,
     /// This host's clock reads this much more than the cluster's.
     offset: Duration,
@@ -143,6 +146,8 @@ impl Cluster {
                 cards: Vec::new(),
                 announced: Vec::new(),
                 exited: false,
+                traffic_bps: 0,
+                bytes: 0,
                 gates_told: Vec::new(),
                 offset: Duration::from_secs(1000 * u64::from(instance)),
                 admin_down: BTreeSet::new(),
@@ -405,6 +410,10 @@ impl Cluster {
         if polled {
             host.next_links = now + host.config.settings.links_interval;
         }
+        if host.carries(now).is_some() {
+            let nanos = u64::try_from(self.tick.as_nanos()).unwrap();
+            host.bytes += host.traffic_bps / 8 * nanos / 1_000_000_000;
+        }
         let messages = std::mem::take(&mut host.inbox);
         let requests = std::mem::take(&mut host.requests);
         let learned = std::mem::take(&mut host.learned);
@@ -416,6 +425,7 @@ impl Cluster {
             announcements_pending: host.pending,
             workers: &[host.progress],
             learned: &learned,
+            bytes: [host.bytes, 0],
             requests: &requests,
             ..Observation::quiet(now + host.offset, unix_ms)
         };
