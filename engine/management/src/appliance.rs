@@ -236,7 +236,6 @@ fn open_port(
     eal: &Eal,
     pool: &Pool,
     config: &twinline_config::Port,
-    promiscuous: bool,
 ) -> Result<OpenPort, StartError> {
     let device = config.device.dpdk_name().to_string();
     let failed = |why: String| StartError::Port {
@@ -266,7 +265,9 @@ fn open_port(
         rx_descriptors: config.rx_descriptors,
         tx_descriptors: config.tx_descriptors,
         mtu: config.mtu,
-        promiscuous,
+        // A wire passes what is addressed to others; and without it a NIC would filter the
+        // multicast group of heartbeats out.
+        promiscuous: true,
     };
     let idle = eal.take(id).map_err(|e| failed(e.to_string()))?;
     let configured = idle
@@ -313,11 +314,7 @@ impl Appliance {
         )?;
         let mut open = Vec::new();
         for port in &config.ports {
-            let in_pair = config
-                .link_pairs
-                .iter()
-                .any(|p| p.lan == port.name || p.wan == port.name);
-            open.push(open_port(&eal, &pool, port, in_pair)?);
+            open.push(open_port(&eal, &pool, port)?);
         }
         let position = |name: &str| config.ports.iter().position(|p| p.name == name);
         let lost = |name: &str| StartError::Other(format!("port {name} is used twice"));
