@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use crate::faults::{self, Fault};
+
 /// Rule 9's order: fitness, takeover epoch, primary, instance id. The greater claim stays.
 ///
 /// Fitness is fit before unfit, then the number of link pairs up. The smaller instance id wins the
@@ -19,6 +21,8 @@ impl ActiveClaim {
     /// The claim of an instance that is ACTIVE.
     #[must_use]
     pub fn new(fit: bool, pairs_up: u16, epoch: u64, primary: bool, instance: u16) -> Self {
+        let reversed = faults::on(Fault::EpochReversed);
+        let epoch = if reversed { u64::MAX - epoch } else { epoch };
         Self {
             fit,
             pairs_up,

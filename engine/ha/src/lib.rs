@@ -22,6 +22,10 @@ pub mod action;
 pub mod bandwidth;
 pub mod claim;
 pub mod events;
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+mod faults;
 pub mod flaps;
 pub mod link_pairs;
 pub mod macs;

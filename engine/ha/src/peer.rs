@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::faults::{self, Fault};
 use crate::message::{Echo, Flags, Health, Heartbeat, Role};
 use crate::time::Time;
 
@@ -244,6 +245,9 @@ impl Peer {
     /// The interval of rule 1: the larger of ours and the one that it advertises.
     #[must_use]
     pub fn interval(&self, own: Duration) -> Duration {
+        if faults::on(Fault::PeerIntervalIgnored) {
+            return own;
+        }
         self.last
             .as_ref()
             .map_or(own, |r| r.heartbeat.interval.max(own))
@@ -267,12 +271,15 @@ impl Peer {
     ) -> Result<Accepted, Refusal> {
         if boot == self.boot && self.boot != 0 {
             if seq <= self.seq {
+                if faults::on(Fault::SequenceUnchecked) {
+                    return Ok(Accepted::default());
+                }
                 return Err(Refusal::Replay);
             }
             let lost = seq - self.seq - 1;
             self.seq = seq;
             self.lost = self.lost.saturating_add(lost);
-            if lost > 0 {
+            if lost > 0 && !faults::on(Fault::LossForgiven) {
                 self.good = 0;
             }
             return Ok(Accepted {
@@ -287,7 +294,7 @@ impl Peer {
             && echoes.iter().any(|e| {
                 e.instance == own.instance && e.boot == own.boot && e.seq >= own.recent_seq
             });
-        if boot == 0 || !(newest || proven) {
+        if boot == 0 || !(newest || proven || faults::on(Fault::BootIdUnchecked)) {
             return Err(Refusal::OldSession);
         }
         let new_boot = self.boot != 0;
@@ -395,7 +402,13 @@ impl Peer {
         }
         self.missed = self.missed.saturating_add(slots);
         self.failed_checks = self.failed_checks.saturating_add(u64::from(slots));
-        if self.missed >= u32::from(thresholds.failure) {
+        let mut threshold = u32::from(thresholds.failure);
+        if faults::on(Fault::ThresholdLate) {
+            threshold += 1;
+        } else if faults::on(Fault::ThresholdEarly) {
+            threshold -= 1;
+        }
+        if self.missed >= threshold {
             self.good = 0;
             self.silent = true;
             return self.become_health(Health::Unhealthy);

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::action::{Action, GateMode};
 use crate::events::{Reason, Subject};
+use crate::faults::{self, Fault};
 use crate::message::{Flags, Health, Role};
 use crate::time::Time;
 
@@ -107,6 +108,10 @@ impl Node {
                 idle_at_minimum: None,
             });
         }
+        if state.announced && faults::on(Fault::HandoverClosesAtOnce) {
+            self.leave_active(state.why, state.then);
+            return;
+        }
         if let Some(drain) = &mut state.drain {
             let drained = !self.settings.leased()
                 || drained(drain, self.now, &self.idle)
@@ -167,7 +172,8 @@ impl Node {
         self.enter(phase, why);
         self.nobody_active_since = None;
         // Only a switch-over that took place holds preemption back.
-        self.operator_hold |= why == Reason::OperatorSwitchover;
+        self.operator_hold |=
+            why == Reason::OperatorSwitchover && !faults::on(Fault::OperatorHoldIgnored);
         if why == Reason::BandwidthBelowMinimum {
             self.monitor.failed(self.now);
         }

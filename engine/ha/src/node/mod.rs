@@ -33,6 +33,7 @@ use std::time::Duration;
 use crate::action::{Action, CardCommand, GateMode};
 use crate::bandwidth::{Meter, Monitor};
 use crate::events::{Alarm, Event, EventLog, Reason, Subject};
+use crate::faults::{self, Fault};
 use crate::flaps::Flaps;
 use crate::link_pairs::{LinkFitness, LinkPair};
 use crate::macs::MacTable;
@@ -274,7 +275,7 @@ impl Node {
         if config.saved.suspended {
             self.enter(Phase::Suspended, Reason::OperatorSuspended);
         }
-        if config.saved.active {
+        if config.saved.active && !faults::on(Fault::DeathNotCounted) {
             self.flap(Reason::DiedWhileActive);
         }
         if config.saved.latched && self.settings.mode == Mode::ActivePassive {
@@ -457,7 +458,7 @@ impl Node {
         let saved = SavedState {
             flaps_unix_ms: Vec::new(),
             latched: self.latched,
-            suspended: self.suspended,
+            suspended: self.suspended && !faults::on(Fault::SuspensionNotPersisted),
             active: matches!(self.phase, Phase::Active { .. } | Phase::HandingOver(_)),
             epoch: self.epoch,
             boots: self.highest_boots.clone(),
@@ -465,6 +466,8 @@ impl Node {
         // The stamps wobble with the wall clock: compare what they stand for, not the stamps.
         let flaps = self.flaps.stamps(self.now, self.unix_ms);
         let flaps_changed = std::mem::take(&mut self.flaps_changed);
+        let forgotten = faults::on(Fault::FlapsNotPersisted);
+        let flaps = if forgotten { Vec::new() } else { flaps };
         let unchanged = !flaps_changed
             && self.saved.as_ref().is_some_and(|last| {
                 last.flaps_unix_ms.len() == flaps.len()
@@ -488,7 +491,7 @@ impl Node {
             return false;
         };
         let by = self.now.since(promised);
-        let late = by > self.settings.interval / 2;
+        let late = by > self.settings.interval / 2 && !faults::on(Fault::LatenessIgnored);
         if late {
             self.on_time_since = self.now;
         }
@@ -511,7 +514,8 @@ impl Node {
         self.event(Subject::Flap { count }, why);
         let too_many = self.settings.mode == Mode::ActivePassive
             && self.settings.max_flaps > 0
-            && count > self.settings.max_flaps;
+            && count > self.settings.max_flaps
+            && !faults::on(Fault::LatchIgnored);
         if too_many {
             self.latch();
         }

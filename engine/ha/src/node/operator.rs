@@ -2,6 +2,7 @@
 
 use crate::action::{Action, CardCommand};
 use crate::events::{Alarm, Reason};
+use crate::faults::{self, Fault};
 use crate::message::{Flags, Health, Role};
 use crate::observation::{Request, RequestId};
 use crate::settings::Mode;
@@ -92,7 +93,7 @@ impl Node {
                         "handing over to instance {successor}, then suspended"
                     ))
                 }
-                None if force => {
+                None if force || faults::on(Fault::SuspendUnasked) => {
                     self.leave_active(Reason::OperatorSuspended, Then::Suspended { force });
                     Ok("suspended by force: nobody carries the traffic".into())
                 }
@@ -130,7 +131,9 @@ impl Node {
 
     fn clear(&mut self) -> String {
         let flaps = self.flaps.count(self.now, self.settings.flap_window);
-        self.flaps.clear();
+        if !faults::on(Fault::ClearKeepsFlaps) {
+            self.flaps.clear();
+        }
         self.flaps_changed = true;
         self.monitor.clear();
         self.operator_hold = false;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::action::{Action, CardCommand, GateMode};
 use crate::claim::{ActiveClaim, Candidacy};
 use crate::events::{Alarm, Reason, Subject};
+use crate::faults::{self, Fault};
 use crate::message::{Flags, Health, Heartbeat, Role};
 use crate::peer::Peer;
 use crate::settings::Mode;
@@ -47,7 +48,8 @@ impl Node {
             }
             return;
         };
-        if self.now.since(from) < self.settings.failure_window()
+        let window = self.settings.failure_window();
+        if (self.now.since(from) < window && !faults::on(Fault::StartsDeaf))
             || self.link_fitness.fit().is_none()
         {
             return;
@@ -171,7 +173,10 @@ impl Node {
             .count(self.now, self.settings.flap_window)
             .min(16);
         let delay = self.settings.preempt_delay.saturating_mul(2u32.pow(flaps));
-        let delay = delay.min(self.settings.flap_window.max(self.settings.preempt_delay));
+        let mut delay = delay.min(self.settings.flap_window.max(self.settings.preempt_delay));
+        if faults::on(Fault::PreemptDelayIgnored) {
+            delay = Duration::ZERO;
+        }
         let at = *self.preempt_at.get_or_insert(self.now + delay);
         if self.now < at {
             self.asking = None;
@@ -196,9 +201,16 @@ impl Node {
             self.begin_handover(peer, why, Then::Standby);
             return;
         }
+        if faults::on(Fault::UnfitLeaves)
+            && let Some(unfit) = self.unfit
+        {
+            self.leave_active(reason_of(unfit), Then::Standby);
+            return;
+        }
         // Rule 18, and rule 10: without a fit successor the incumbent stays.
         if let Some(unfit) = self.unfit
             && self.now >= self.retry_handover_at
+            && !faults::on(Fault::UnfitStays)
             && let Some(successor) = self.best_successor()
         {
             self.begin_handover(successor, reason_of(unfit), Then::Standby);
@@ -267,6 +279,9 @@ impl Node {
 
     /// Rule 9: of two ACTIVE instances that hear each other, the lesser claim yields at once.
     fn yield_to_better(&mut self, taking_over: Option<TakingOver>) -> bool {
+        if faults::on(Fault::NobodyYields) {
+            return false;
+        }
         let ours = ActiveClaim::new(
             self.fit(),
             self.pairs_up(),
@@ -361,7 +376,7 @@ impl Node {
             return;
         }
         self.leave_active(Reason::LeaseExpired, Then::Standby);
-        if matches!(self.phase, Phase::Standby { .. }) {
+        if matches!(self.phase, Phase::Standby { .. }) && !faults::on(Fault::LeaseExpiryDeaf) {
             let listen_until = Some(self.now + self.settings.failure_window());
             self.phase = Phase::Standby { listen_until };
         }

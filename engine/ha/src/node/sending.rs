@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::action::{Action, GateMode};
+use crate::faults::{self, Fault};
 use crate::message::{Flags, Heartbeat, Role};
 use crate::settings::Mode;
 use crate::time::Time;
@@ -82,6 +83,12 @@ impl Node {
                 slot.saturating_mul(u32::from(h.failure_threshold.max(1)))
             })
             .fold(own, Duration::min);
+        if faults::on(Fault::LeaseGuardDropped) {
+            return shortest;
+        }
+        if faults::on(Fault::LeaseByOwnThreshold) {
+            return own.saturating_sub(self.settings.lease_guard());
+        }
         shortest.saturating_sub(self.settings.lease_guard())
     }
 
@@ -166,7 +173,7 @@ impl Node {
     fn note_opened(&mut self) {
         let opens = matches!(self.gates, GateMode::Forward | GateMode::TakingOver);
         self.opened |= opens
-            && self.gates_adopted
+            && (self.gates_adopted || faults::on(Fault::OpenBeforeAdoption))
             && self.announce_queue.is_empty()
             && self.announcements_pending == 0;
     }
@@ -230,7 +237,7 @@ impl Node {
 
     fn queue_announcements(&mut self) {
         self.announce_queue.clear();
-        if !self.settings.leased() {
+        if !self.settings.leased() || faults::on(Fault::Unannounced) {
             return;
         }
         for (index, table) in self.macs.iter().enumerate() {
