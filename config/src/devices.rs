@@ -124,15 +124,22 @@ impl Vdev {
             .map(|(_, value)| value)
     }
 
-    /// The kernel interface under this device, for drivers that sit on one.
+    /// The kernel interface under this device, for drivers that sit on one. As DPDK does, the
+    /// driver is known by how the name begins: `net_af_packet_lan` is `net_af_packet`'s too.
     #[must_use]
     pub fn kernel_interface(&self) -> Option<&str> {
-        match self.driver() {
-            "net_af_packet" | "net_af_xdp" | "eth_af_packet" | "eth_af_xdp" | "net_tap" => {
-                self.argument("iface")
-            }
-            _ => None,
-        }
+        const ON_AN_INTERFACE: [&str; 5] = [
+            "net_af_packet",
+            "net_af_xdp",
+            "eth_af_packet",
+            "eth_af_xdp",
+            "net_tap",
+        ];
+        ON_AN_INTERFACE
+            .iter()
+            .any(|driver| self.name().starts_with(driver))
+            .then(|| self.argument("iface"))
+            .flatten()
     }
 }
 
@@ -185,6 +192,8 @@ mod tests {
         assert_eq!((v.name(), v.driver()), ("net_af_packet12", "net_af_packet"));
         assert_eq!(v.argument("qpairs"), Some("1"));
         assert_eq!(v.kernel_interface(), Some("lan0"));
+        let named: Vdev = "net_af_packet_lan,iface=lan0".parse().unwrap();
+        assert_eq!(named.kernel_interface(), Some("lan0"));
         let vhost: Vdev = "net_vhost0,iface=/tmp/s".parse().unwrap();
         assert_eq!(vhost.kernel_interface(), None);
         for bad in [

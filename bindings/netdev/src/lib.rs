@@ -17,10 +17,14 @@ pub struct State {
     pub running: bool,
 }
 
-/// A kernel network interface, by name, in the namespace of the thread that opened it.
+/// A kernel network interface, in the namespace of the thread that opened it.
+///
+/// It is asked for by its name, but it is the interface that had the name when it was opened: a
+/// driver's socket stays with that one, so another that gets the name later says nothing of it.
 #[derive(Debug)]
 pub struct Interface {
     name: [libc::c_char; libc::IFNAMSIZ],
+    index: libc::c_int,
     socket: OwnedFd,
 }
 
@@ -51,18 +55,20 @@ impl Interface {
         }
         // SAFETY: `fd` was just returned by socket(2), so it is open and nobody else owns it.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-        let interface = Self {
+        let mut interface = Self {
             name: chars,
+            index: 0,
             socket,
         };
-        interface.flags()?;
+        interface.index = interface.index_now()?;
         Ok(interface)
     }
 
     /// Asks for the interface's state.
     ///
     /// # Errors
-    /// What the kernel answers, `ENODEV` when the interface has gone.
+    /// What the kernel answers, `ENODEV` when the interface has gone; another error when another
+    /// interface has its name now.
     pub fn state(&self) -> io::Result<State> {
         let flags = self.flags()?;
         let has = |flag: libc::c_int| i32::from(flags) & flag != 0;
@@ -75,7 +81,7 @@ impl Interface {
     /// Sets the interface administratively up or down; the other end of its cable sees that.
     ///
     /// # Errors
-    /// `EPERM` without `CAP_NET_ADMIN`; `ENODEV` when the interface has gone.
+    /// `EPERM` without `CAP_NET_ADMIN`; otherwise as [`Interface::state`].
     pub fn set_up(&self, up: bool) -> io::Result<()> {
         let flags = self.flags()?;
         let bit = libc::IFF_UP as libc::c_short;
@@ -88,7 +94,20 @@ impl Interface {
         self.ioctl(libc::SIOCSIFFLAGS, &mut request)
     }
 
+    fn index_now(&self) -> io::Result<libc::c_int> {
+        let mut request = self.request();
+        self.ioctl(libc::SIOCGIFINDEX, &mut request)?;
+        // SAFETY: SIOCGIFINDEX filled in `ifru_ifindex`, and any bits are a valid c_int.
+        Ok(unsafe { request.ifr_ifru.ifru_ifindex })
+    }
+
     fn flags(&self) -> io::Result<libc::c_short> {
+        if self.index_now()? != self.index {
+            return Err(io::Error::other(
+                "the interface was removed, and another has its name now: restart the engine to \
+                 use that one",
+            ));
+        }
         let mut request = self.request();
         self.ioctl(libc::SIOCGIFFLAGS, &mut request)?;
         // SAFETY: SIOCGIFFLAGS filled in `ifru_flags`, and any bits are a valid c_short.
@@ -104,7 +123,7 @@ impl Interface {
 
     fn ioctl(&self, code: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
         let request: *mut libc::ifreq = request;
-        // SAFETY: the socket is open for as long as `self` lives; both ioctls used here take a
+        // SAFETY: the socket is open for as long as `self` lives; the ioctls used here take a
         // pointer to one ifreq, which is valid and writable for the call.
         let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), code as _, request) };
         if result < 0 {
@@ -130,5 +149,45 @@ mod tests {
         for name in ["", "a-name-that-is-too-long", "nul\0", "nosuch0"] {
             assert!(Interface::open(name).is_err(), "{name:?}");
         }
+    }
+
+    /// The driver's socket is bound to the interface that is gone: carrier of its namesake would
+    /// make the engine carry traffic on a port that passes none.
+    #[test]
+    fn another_interface_of_the_same_name_is_an_error() {
+        let ip = |words: &str| {
+            let done = std::process::Command::new("ip")
+                .args(words.split(' '))
+                .output()
+                .unwrap();
+            assert!(
+                done.status.success(),
+                "ip {words}: {}",
+                String::from_utf8_lossy(&done.stderr)
+            );
+        };
+        // SAFETY: unshare(2) takes no pointers; the new namespace is this thread's alone, is
+        // inherited by the `ip` that it starts, and ends with the thread.
+        assert_eq!(
+            unsafe { libc::unshare(libc::CLONE_NEWNET) },
+            0,
+            "needs root: {}",
+            io::Error::last_os_error()
+        );
+        ip("link add twin0 type veth peer name twin1");
+        ip("link set dev twin0 up");
+        ip("link set dev twin1 up");
+        let interface = Interface::open("twin0").unwrap();
+        assert!(interface.state().unwrap().up);
+        ip("link del dev twin0");
+        let gone = interface.state().unwrap_err();
+        assert_eq!(gone.raw_os_error(), Some(libc::ENODEV));
+        ip("link add twin0 type veth peer name twin1");
+        ip("link set dev twin0 up");
+        ip("link set dev twin1 up");
+        let replaced = interface.state().unwrap_err();
+        assert!(replaced.to_string().contains("restart"), "{replaced}");
+        assert!(interface.set_up(false).is_err());
+        assert!(Interface::open("twin0").unwrap().state().unwrap().up);
     }
 }
