@@ -196,7 +196,8 @@ pub struct WorkerSnapshot {
     pub busy_iterations: u64,
     /// Frames of the management core that were handed to a port.
     pub injected: u64,
-    /// Frames of the management core for a pair that this worker does not carry: freed.
+    /// Frames of the management core that no port took, because it was full or because this
+    /// worker does not carry the pair: freed. With `injected` every frame is accounted for.
     pub inject_refused: u64,
     /// Learned addresses that were not reported because the ring was full (they come again).
     pub learn_dropped: u64,

@@ -222,10 +222,13 @@ impl Worker {
             let burst = &mut self.common.burst;
             let bytes = u64::from(mbuf.len());
             // The burst is empty between two directions: there is room.
-            if burst.push(mbuf).is_ok() {
-                let sent = send(&mut way.tx, burst, 1, bytes, figures.side(side));
-                self.counters.worker.injected.add(sent);
-            }
+            let sent = match burst.push(mbuf) {
+                Ok(()) => send(&mut way.tx, burst, 1, bytes, figures.side(side)),
+                Err(_) => 0,
+            };
+            // One of the two for each frame: the management core waits for the sum.
+            self.counters.worker.injected.add(sent);
+            self.counters.worker.inject_refused.add(1 - sent.min(1));
         }
         any
     }

@@ -331,3 +331,22 @@ fn what_a_full_port_does_not_take_is_freed_and_counted() {
     );
     bed.assert_no_frame_is_out();
 }
+
+/// The management core says "my gate is open" only when each announcement has been accounted for:
+/// one that a full port refused must not be waited for until the end of days.
+#[test]
+fn rule_08_an_injected_frame_that_a_full_port_refuses_is_accounted_for() {
+    let mut bed = Bed::make(Make {
+        cable: 64,
+        ..Make::default()
+    });
+    for _ in 0..70 {
+        bed.inject(0, Side::Wan, &announcement(CLIENT));
+    }
+    bed.settle();
+    let snapshot = bed.snapshot();
+    assert_eq!((snapshot.injected, snapshot.inject_refused), (63, 7));
+    assert_eq!(bed.pair().wan.dropped_tx_full, 7);
+    assert_eq!(bed.pairs[0].received(Side::Wan).len(), 63);
+    bed.assert_no_frame_is_out();
+}
