@@ -16,6 +16,7 @@
 
 pub mod engine;
 pub mod error;
+pub mod guard;
 pub mod judge;
 pub mod lab;
 pub mod netns;

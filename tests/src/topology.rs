@@ -103,14 +103,8 @@ impl Topology {
             a,
             b,
         } = &topology;
-        for switch in [lan, wan] {
-            // without spanning tree: a loop is then really a loop, and the lab sees it
-            netns::ip(
-                switch,
-                "link add name sw type bridge stp_state 0 forward_delay 0 ageing_time 30000 \
-                 mcast_snooping 0",
-            )?;
-            netns::ip(switch, "link set dev sw up arp off")?;
+        for namespace in [lan, wan] {
+            switch(namespace)?;
         }
         for (host, switch) in [(client, lan), (server, wan)] {
             wire((host, "eth0"), (switch, "host"))?;
@@ -220,8 +214,26 @@ impl Topology {
     }
 }
 
-/// A veth pair made right inside the two namespaces, never in the machine's own.
-fn wire(one: (&str, &str), two: (&str, &str)) -> Result<()> {
+/// Makes the bridge `sw` in a namespace: a switch.
+///
+/// # Errors
+/// When iproute2 refuses.
+pub fn switch(namespace: &str) -> Result<()> {
+    // without spanning tree: a loop is then really a loop, and the lab sees it
+    netns::ip(
+        namespace,
+        "link add name sw type bridge stp_state 0 forward_delay 0 ageing_time 30000 \
+         mcast_snooping 0",
+    )?;
+    netns::ip(namespace, "link set dev sw up arp off").map(drop)
+}
+
+/// A veth pair made right inside the two namespaces, never in the machine's own; offloads off on
+/// both ends. Each end is a namespace and an interface's name.
+///
+/// # Errors
+/// When iproute2 or ethtool refuse.
+pub fn wire(one: (&str, &str), two: (&str, &str)) -> Result<()> {
     netns::command(&[
         "ip", "link", "add", one.1, "netns", one.0, "type", "veth", "peer", "name", two.1, "netns",
         two.0,
@@ -237,7 +249,11 @@ fn wire(one: (&str, &str), two: (&str, &str)) -> Result<()> {
     Ok(())
 }
 
-fn plug(switch: &str, port: &str) -> Result<()> {
+/// Makes `port` a port of the bridge `sw` of namespace `switch`, up.
+///
+/// # Errors
+/// When iproute2 refuses.
+pub fn plug(switch: &str, port: &str) -> Result<()> {
     netns::ip(switch, &format!("link set dev {port} master sw"))?;
     netns::ip(switch, &format!("link set dev {port} arp off up")).map(drop)
 }

@@ -1,11 +1,9 @@
 //! `lab`: plays the scenes on real traffic, prints and writes what happened; see docs/lab.md.
 
 use clap::{Args, Parser, Subcommand};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use twinline_tests::engine::{self, Settings};
 use twinline_tests::judge::SceneResult;
@@ -13,7 +11,7 @@ use twinline_tests::lab::Lab;
 use twinline_tests::scenes::{self, Scene};
 use twinline_tests::topology::{CLIENT_IP, SERVER_IP, Side};
 use twinline_tests::traffic::Load;
-use twinline_tests::{Result, report, run};
+use twinline_tests::{Result, guard, report, run};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -72,9 +70,6 @@ struct Options {
     no_huge: bool,
 }
 
-/// A signal came: the signal thread takes everything down and ends the program.
-static SIGNALLED: AtomicBool = AtomicBool::new(false);
-
 fn scene(name: &str) -> std::result::Result<Scene, String> {
     Scene::by_name(name).ok_or_else(|| {
         let names = Scene::ALL.map(Scene::name).join(", ");
@@ -90,11 +85,11 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Verb::Run(options) => {
-            if let Err(e) = watch_signals() {
+            if let Err(e) = guard::watch_signals("lab") {
                 eprintln!("lab: signals: {e}");
                 return ExitCode::from(2);
             }
-            clean_on_panic();
+            guard::clean_on_panic();
             clean();
             if options.stay {
                 stay(&options)
@@ -103,10 +98,8 @@ fn main() -> ExitCode {
             }
         }
     };
-    while SIGNALLED.load(Ordering::SeqCst) {
-        // engines that died under the signal thread's hands are no verdict: it ends the program
-        std::thread::park();
-    }
+    // engines that died under the signal thread's hands are no verdict
+    guard::yield_to_signal();
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -122,29 +115,6 @@ fn clean() {
     for prefix in run::clean_dead() {
         println!("removed what run {prefix} left");
     }
-}
-
-/// A signal at any moment takes everything down and ends the program as shells expect.
-fn watch_signals() -> std::io::Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            SIGNALLED.store(true, Ordering::SeqCst);
-            eprintln!("lab: taking everything down");
-            run::close_all();
-            std::process::exit(128 + signal);
-        }
-    });
-    Ok(())
-}
-
-/// The release profile aborts on a panic, so drops do not run: the hook cleans.
-fn clean_on_panic() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        default(info);
-        run::close_all();
-    }));
 }
 
 fn settings(options: &Options) -> Settings {

@@ -108,10 +108,23 @@ impl UdpProbe {
     /// # Errors
     /// When a socket cannot be made.
     pub fn start(topology: &Topology, rate: u32) -> Result<Self> {
-        let server = netns::inside(&topology.server, || open(SERVER_IP, PORT))?;
-        let client = netns::inside(&topology.client, || {
-            let socket = open(CLIENT_IP, 0)?;
-            socket.connect((SERVER_IP, PORT))?;
+        Self::between(
+            (&topology.client, CLIENT_IP),
+            (&topology.server, SERVER_IP),
+            rate,
+        )
+    }
+
+    /// As [`UdpProbe::start`] in another lab: client and server, each a namespace and its address.
+    ///
+    /// # Errors
+    /// When a socket cannot be made.
+    pub fn between(client: (&str, &str), server: (&str, &str), rate: u32) -> Result<Self> {
+        let (client_ip, server_ip) = (client.1, server.1);
+        let server = netns::inside(server.0, || open(server_ip, PORT))?;
+        let client = netns::inside(client.0, || {
+            let socket = open(client_ip, 0)?;
+            socket.connect((server_ip, PORT))?;
             Ok(socket)
         })?;
         let epoch = Instant::now();
