@@ -85,6 +85,8 @@ pub enum Reason {
     AlarmCleared,
     /// The configuration was reloaded.
     Reloaded,
+    /// A reload was refused; nothing changed.
+    ReloadRefused,
 }
 
 impl Reason {
@@ -130,6 +132,7 @@ impl Reason {
             Self::AlarmRaised => "alarm_raised",
             Self::AlarmCleared => "alarm_cleared",
             Self::Reloaded => "reloaded",
+            Self::ReloadRefused => "reload_refused",
         }
     }
 }

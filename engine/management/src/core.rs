@@ -65,6 +65,8 @@ pub struct ManagementCore {
     pub(crate) boot: u64,
     cards: Vec<Box<dyn Card>>,
     state: StateWriter,
+    /// Why states cannot be written: an alarm that stands.
+    state_failure: Option<String>,
     zero: Instant,
     links_due: Time,
     next_request: u64,
@@ -138,6 +140,7 @@ impl ManagementCore {
             boot,
             cards,
             state,
+            state_failure: None,
             zero,
             links_due: Time::ZERO,
             next_request: STOP_ID,
@@ -256,9 +259,14 @@ impl ManagementCore {
         for action in actions {
             self.carry_out(action, now, tsc);
         }
-        if let Some(failure) = self.state.failure() {
-            log::error!("{failure}");
-            self.node.set_alarm(Alarm::StateFile(failure), true);
+        while let Some(report) = self.state.report() {
+            if let Some(over) = self.state_failure.take() {
+                self.node.set_alarm(Alarm::StateFile(over), false);
+            }
+            if let Err(failure) = report {
+                self.node.set_alarm(Alarm::StateFile(failure.clone()), true);
+                self.state_failure = Some(failure);
+            }
         }
     }
 
@@ -471,7 +479,7 @@ impl ManagementCore {
                     path.display(),
                     first_line(&errors)
                 );
-                self.node.record_note(text, Reason::Reloaded);
+                self.node.record_note(text, Reason::ReloadRefused);
                 return;
             }
         };
@@ -480,7 +488,7 @@ impl ManagementCore {
             Err(error) => {
                 log::error!("reload refused: {error}");
                 self.node
-                    .record_note(format!("reload refused: {error}"), Reason::Reloaded);
+                    .record_note(format!("reload refused: {error}"), Reason::ReloadRefused);
                 return;
             }
         };

@@ -11,7 +11,8 @@ pub struct WatchedPort {
     interface: Option<(String, Interface)>,
     taken_down: bool,
     carrier: bool,
-    complained: bool,
+    /// What the link's reader said last, when it failed.
+    complaint: Option<String>,
 }
 
 impl WatchedPort {
@@ -24,7 +25,7 @@ impl WatchedPort {
             interface,
             taken_down: false,
             carrier: false,
-            complained: false,
+            complaint: None,
         }
     }
 
@@ -51,13 +52,16 @@ impl WatchedPort {
         };
         self.carrier = match read {
             Ok(up) => {
-                self.complained = false;
+                self.complaint = None;
                 up
             }
             Err(error) => {
-                if !self.complained {
-                    log::error!("port {}: its link cannot be read: {error}", self.name);
-                    self.complained = true;
+                if self.complaint.as_ref() != Some(&error) {
+                    log::error!(
+                        "port {}: its link cannot be read, so it counts as down: {error}",
+                        self.name
+                    );
+                    self.complaint = Some(error);
                 }
                 false
             }

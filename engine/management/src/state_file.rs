@@ -8,8 +8,9 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use serde::{Deserialize, Serialize};
 use twinline_ha::SavedState;
 
@@ -176,11 +177,15 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Writes states from a thread of its own, so that no disk delays a heartbeat.
+/// After this long a state that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Writes states from a thread of its own, so that no disk delays a heartbeat. A state that could
+/// not be written is tried again until it is, or until there is a newer one.
 #[derive(Debug)]
 pub struct StateWriter {
     states: Option<Sender<SavedState>>,
-    failures: Receiver<String>,
+    reports: Receiver<Result<(), String>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -190,27 +195,18 @@ impl StateWriter {
     /// # Errors
     /// When the kernel gives no thread.
     pub fn spawn(path: PathBuf) -> io::Result<Self> {
-        let (states, incoming) = crossbeam_channel::unbounded::<SavedState>();
-        let (failed, failures) = crossbeam_channel::bounded(1);
-        let write = move || {
-            while let Ok(mut state) = incoming.recv() {
-                // Only the newest one counts.
-                while let Ok(newer) = incoming.try_recv() {
-                    state = newer;
-                }
-                if let Err(error) = save(&path, &state) {
-                    let text = format!("state file {}: {error}", path.display());
-                    // A failure that waits to be read is enough.
-                    let _ = failed.try_send(text);
-                }
-            }
-        };
+        Self::spawn_with(path, RETRY)
+    }
+
+    fn spawn_with(path: PathBuf, retry: Duration) -> io::Result<Self> {
+        let (states, incoming) = crossbeam_channel::unbounded();
+        let (report, reports) = crossbeam_channel::bounded(4);
         let thread = std::thread::Builder::new()
             .name("state-file".into())
-            .spawn(write)?;
+            .spawn(move || write_all(&path, retry, &incoming, &report))?;
         Ok(Self {
             states: Some(states),
-            failures,
+            reports,
             thread: Some(thread),
         })
     }
@@ -223,10 +219,50 @@ impl StateWriter {
         }
     }
 
-    /// A failure to write, if there was one since the last look.
+    /// The next change since the last look: states cannot be written, and why; or they can again.
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
-        self.failures.try_recv().ok()
+    pub fn report(&self) -> Option<Result<(), String>> {
+        self.reports.try_recv().ok()
+    }
+}
+
+/// The thread: until nobody hands states over any more.
+fn write_all(
+    path: &Path,
+    retry: Duration,
+    incoming: &Receiver<SavedState>,
+    report: &Sender<Result<(), String>>,
+) {
+    let mut unwritten: Option<SavedState> = None;
+    let mut told: Result<(), String> = Ok(());
+    loop {
+        let mut state = match &unwritten {
+            None => match incoming.recv() {
+                Ok(state) => state,
+                Err(_) => return,
+            },
+            Some(old) => match incoming.recv_timeout(retry) {
+                Ok(state) => state,
+                Err(RecvTimeoutError::Timeout) => old.clone(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            },
+        };
+        // Only the newest one counts.
+        while let Ok(newer) = incoming.try_recv() {
+            state = newer;
+        }
+        let result = save(path, &state).map_err(|error| {
+            format!(
+                "state file {}: {error}; until it can be written, flaps, latch and suspension do \
+                 not survive a restart",
+                path.display()
+            )
+        });
+        unwritten = result.is_err().then_some(state);
+        // What finds no room now is told with the next try.
+        if result != told && report.try_send(result.clone()).is_ok() {
+            told = result;
+        }
     }
 }
 
@@ -318,15 +354,20 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_refuses_is_said() {
+    fn a_disk_that_refuses_is_said_and_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.state");
         fs::create_dir(&path).unwrap();
-        let writer = StateWriter::spawn(path).unwrap();
-        writer.write(SavedState::default());
-        let failure = writer
-            .failures
-            .recv_timeout(std::time::Duration::from_secs(10));
-        assert!(failure.unwrap().contains("state file"));
+        let retry = Duration::from_millis(20);
+        let writer = StateWriter::spawn_with(path.clone(), retry).unwrap();
+        writer.write(state());
+        let patience = Duration::from_secs(10);
+        let report = writer.reports.recv_timeout(patience).unwrap();
+        assert!(report.unwrap_err().contains("state file"));
+        std::thread::sleep(retry * 3);
+        assert_eq!(writer.report(), None, "said once");
+        fs::remove_dir(&path).unwrap();
+        assert_eq!(writer.reports.recv_timeout(patience).unwrap(), Ok(()));
+        assert_eq!(load(&path).state, state());
     }
 }

@@ -99,7 +99,7 @@ pub fn ctl(ctl: &Ctl) -> anyhow::Result<ExitCode> {
         Reply::Ok(payload) => payload,
         Reply::Refused { reason } => {
             if ctl.json {
-                println!("{}", serde_line("refused", &reason));
+                println!("{}", json_line("refused", &reason));
             }
             eprintln!("twinline: refused: {reason}");
             return Ok(ExitCode::from(2));
@@ -114,8 +114,18 @@ pub fn ctl(ctl: &Ctl) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn serde_line(key: &str, text: &str) -> String {
-    format!("{{\"{key}\":\"{}\"}}", text.escape_default())
+/// An object of one text, as JSON writes it (which is not how Rust does: `\'` is no JSON).
+fn json_line(key: &str, text: &str) -> String {
+    let mut line = format!("{{\"{key}\":\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => line.extend(['\\', c]),
+            c if c.is_control() => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => line.push(c),
+        }
+    }
+    line.push_str("\"}");
+    line
 }
 
 fn socket(ctl: &Ctl) -> anyhow::Result<PathBuf> {
@@ -201,5 +211,18 @@ fn settle(
             );
         }
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_json_whatever_it_says() {
+        assert_eq!(
+            json_line("refused", "instance 2's \"key\" \\ é\n"),
+            r#"{"refused":"instance 2's \"key\" \\ é\u000a"}"#
+        );
     }
 }

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 /// The high-availability engine of an inline network appliance.
 #[derive(Parser)]
-#[command(name = "twinline", version, about)]
+#[command(name = "twinline", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -345,7 +345,8 @@ impl Node {
         next.max(self.now)
     }
 
-    /// Applies a reload (rule 24): thresholds and intervals, without losing the role.
+    /// Applies a reload (rule 24): thresholds and intervals, without losing the role. The caller
+    /// records what changed ([`Node::record_note`]).
     pub fn apply(&mut self, settings: Settings, config_digest: u64) {
         self.meter.set_interval(settings.bandwidth_interval);
         self.settings = settings;
@@ -353,10 +354,6 @@ impl Node {
         self.next_send = self.next_send.min(self.now + self.settings.interval);
         self.preempt_at = None;
         self.urgent = true;
-        self.note(
-            Subject::Note("configuration reloaded".into()),
-            Reason::Reloaded,
-        );
     }
 
     // --- small helpers that every part uses ---
