@@ -168,12 +168,8 @@ mod tests {
         };
         // SAFETY: unshare(2) takes no pointers; the new namespace is this thread's alone, is
         // inherited by the `ip` that it starts, and ends with the thread.
-        assert_eq!(
-            unsafe { libc::unshare(libc::CLONE_NEWNET) },
-            0,
-            "needs root: {}",
-            io::Error::last_os_error()
-        );
+        let alone = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+        assert_eq!(alone, 0, "needs root: {}", io::Error::last_os_error());
         ip("link add twin0 type veth peer name twin1");
         ip("link set dev twin0 up");
         ip("link set dev twin1 up");
