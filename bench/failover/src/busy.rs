@@ -1,0 +1,65 @@
+//! Processes that do nothing but keep the cores busy.
+
+use std::process::{Child, Command, Stdio};
+use twinline_tests::Result;
+use twinline_tests::run::Run;
+
+/// Busy processes of a run; they end, each by its own process id, when this is dropped. They die
+/// with the run as well, however it ends.
+#[derive(Debug)]
+pub struct Busy<'a> {
+    run: &'a Run,
+    children: Vec<Child>,
+}
+
+impl<'a> Busy<'a> {
+    /// Starts `count` shells that loop for ever, at the usual priority and on any core.
+    ///
+    /// # Errors
+    /// When one cannot be started; those before it end.
+    pub fn start(run: &'a Run, count: u32) -> Result<Self> {
+        let mut busy = Self {
+            run,
+            children: Vec::new(),
+        };
+        for _ in 0..count {
+            let mut command = Command::new("sh");
+            command
+                .args(["-c", "while :; do :; done"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            busy.children.push(run.spawn(&mut command)?);
+        }
+        Ok(busy)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            // it may have been killed with the run already; waiting ends the zombie in any case
+            let _ = child.kill();
+            let _ = child.wait();
+            self.run.forget(child.id());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twinline_tests::run::start_time;
+
+    #[test]
+    fn all_end_when_dropped() {
+        // as root only: a run makes its directory under /run
+        let run = Run::begin().unwrap();
+        let busy = Busy::start(&run, 3).unwrap();
+        let pids: Vec<u32> = busy.children.iter().map(Child::id).collect();
+        assert_eq!(pids.len(), 3);
+        assert!(pids.iter().all(|&pid| start_time(pid).is_some()));
+        drop(busy);
+        assert!(pids.iter().all(|&pid| start_time(pid).is_none()));
+    }
+}

@@ -1,0 +1,150 @@
+//! Our pair, in the lab's bed.
+
+use crate::pair::{Changes, Pair};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use twinline_tests::engine::Settings;
+use twinline_tests::lab::Lab;
+use twinline_tests::probe::udp::UdpProbe;
+use twinline_tests::run::Run;
+use twinline_tests::topology::{Leg, Side};
+use twinline_tests::{LabError, Result, scenes, status};
+
+/// How long a change of role may take, besides ten intervals.
+const CHANGE: Duration = Duration::from_secs(15);
+
+/// Our threshold: as many slots without a heartbeat as VRRP has intervals.
+pub const THRESHOLD: u32 = 3;
+
+/// Two engines in the lab.
+#[derive(Debug)]
+pub struct Twinline {
+    lab: Lab,
+    /// The number of the last event before the mark, of A and of B.
+    marks: [u64; 2],
+}
+
+impl Twinline {
+    /// Lays the bed and starts both engines; with `huge` on hugepages.
+    ///
+    /// # Errors
+    /// When the machine refuses; what was made by then is removed.
+    pub fn up(binary: &Path, interval_ms: u32, huge: bool) -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let settings = Settings {
+            interval_ms,
+            threshold: THRESHOLD,
+            preempt_delay_s: 2,
+            huge,
+            cores: (0, u32::from(cores > 1)),
+        };
+        Ok(Self {
+            lab: Lab::up(binary, settings)?,
+            marks: [0; 2],
+        })
+    }
+
+    fn change(&self) -> Duration {
+        CHANGE + 10 * Duration::from_millis(u64::from(self.lab.settings.interval_ms))
+    }
+}
+
+impl Pair for Twinline {
+    fn settle(&mut self) -> Result<()> {
+        for side in Side::BOTH {
+            if self.lab.engine(side).pid().is_none() {
+                self.lab.restart(side)?;
+            }
+        }
+        let interval = Duration::from_millis(u64::from(self.lab.settings.interval_ms));
+        let still = (5 * interval).max(Duration::from_millis(300));
+        let begin = Instant::now();
+        loop {
+            scenes::lead(&mut self.lab, Side::A)?;
+            self.mark()?;
+            std::thread::sleep(still);
+            if self.is_settled() && self.changes()?.role_changes == 0 {
+                return Ok(());
+            }
+            if begin.elapsed() > self.change() {
+                return Err(LabError::Timeout {
+                    what: format!("A ACTIVE and both still for {} ms", still.as_millis()),
+                    waited_ms: begin.elapsed().as_millis(),
+                    seen: self.lab.both().line(),
+                    logs: self.logs(),
+                });
+            }
+        }
+    }
+
+    fn is_settled(&mut self) -> bool {
+        self.lab.both().settled() == Some(Side::A)
+    }
+
+    fn probe(&self, rate: u32) -> Result<UdpProbe> {
+        UdpProbe::start(&self.lab.topology, rate)
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        // the kernel takes its time over the rings: its end is waited for when B is active
+        self.lab.engine(Side::A).signal(libc::SIGKILL)
+    }
+
+    fn set_cable(&mut self, plugged: bool) -> Result<()> {
+        self.lab.topology.set_cable(Side::A, Leg::Lan, plugged)
+    }
+
+    fn hand_over(&mut self) -> Result<()> {
+        self.lab.engine(Side::A).ctl("ha switchover").map(drop)
+    }
+
+    fn wait_for_b(&mut self) -> Result<()> {
+        let limit = self.change();
+        self.lab
+            .wait_for(Side::B, "ACTIVE", limit, |s| s.is("ACTIVE"))
+            .map(drop)
+    }
+
+    fn mark(&mut self) -> Result<()> {
+        for (mark, side) in self.marks.iter_mut().zip(Side::BOTH) {
+            let events = status::events(&self.lab.engine(side).socket)?;
+            *mark = events.last().map_or(0, |event| event.seq);
+        }
+        Ok(())
+    }
+
+    fn changes(&mut self) -> Result<Changes> {
+        let mut changes = Changes::default();
+        for (&mark, side) in self.marks.iter().zip(Side::BOTH) {
+            let events = status::events(&self.lab.engine(side).socket)?;
+            changes.at_least |= events.first().is_some_and(|event| event.seq > mark + 1);
+            for event in events.iter().filter(|e| e.seq > mark && e.what == "role") {
+                changes.role_changes += 1;
+                changes.takeovers += u64::from(event.to == "ACTIVE");
+            }
+        }
+        Ok(changes)
+    }
+
+    fn worst_late_ms(&mut self) -> Option<f64> {
+        let both = self.lab.both();
+        let late = [both.a, both.b].into_iter().flatten();
+        late.map(|status| status.worst_late_ms)
+            .max_by(f64::total_cmp)
+    }
+
+    fn run(&self) -> &Run {
+        self.lab.run()
+    }
+
+    fn logs(&self) -> String {
+        self.lab.logs()
+    }
+
+    fn down(&mut self) {
+        for side in Side::BOTH {
+            // one that was killed before is only waited for
+            let _ = self.lab.kill(side);
+        }
+    }
+}
