@@ -1,20 +1,20 @@
 //! The forwarding lease (rule 11): the right to forward, with an end in TSC time.
 //!
 //! The management core renews it each time it has sent its heartbeat; a worker compares it with
-//! the TSC after it has received and before it sends. A process that did not run long enough for its
-//! peer to take over finds the lease expired on waking, and forwards nothing that it received since.
+//! the TSC after each burst that it received. A process that did not run long enough for its peer
+//! to take over finds the lease expired on waking, and forwards nothing that it received since.
 //!
-//! What remains: a worker that is stopped in the few hundred nanoseconds between this check and its
-//! transmit sends what it has in hand (at most [`BURST`](crate::BURST) frames of each direction of
-//! one pair, all received while the lease held) when it is continued. No check in software can be
-//! later than the last one.
+//! What remains: a worker that is stopped in the few nanoseconds between this check and its
+//! transmit sends that one burst (at most [`BURST`](crate::BURST) frames of one direction, all
+//! received while the lease held) when it is continued. No software check can be later than the
+//! last one.
 
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The forwarding lease of an engine; one for all of its workers. Starts revoked.
 ///
-/// Written by the management core alone, read by every worker each time it has received.
+/// Written by the management core alone, read by every worker once per burst.
 #[derive(Debug)]
 pub struct Lease {
     until_tsc: CachePadded<AtomicU64>,
