@@ -270,9 +270,13 @@ fn open_port(
         promiscuous: true,
     };
     let idle = eal.take(id).map_err(|e| failed(e.to_string()))?;
-    let configured = idle
-        .configure(&options, pool)
-        .map_err(|e| failed(e.error.to_string()))?;
+    let configured = idle.configure(&options, pool).map_err(|e| {
+        let hint = match config.mtu {
+            Some(mtu) => format!("; can the device do port.mtu = {mtu}?"),
+            None => String::new(),
+        };
+        failed(format!("{}{hint}", e.error))
+    })?;
     let (port, rx, tx) = configured
         .start()
         .map_err(|e| failed(e.error.to_string()))?;

@@ -44,6 +44,8 @@ pub struct Signals {
     pub stops: AtomicUsize,
     /// SIGHUP: reload.
     pub reload: AtomicBool,
+    /// Set by the loop: from now on it looks at the other two.
+    pub running: AtomicBool,
 }
 
 /// What the loop needs besides the appliance.
@@ -152,6 +154,7 @@ impl ManagementCore {
     /// Runs until the node says that it may exit, or a second stop signal says that it must.
     pub fn run(mut self) {
         let mut stopping = false;
+        self.around.signals.running.store(true, Ordering::Relaxed);
         while !self.exit {
             let stops = self.around.signals.stops.load(Ordering::Relaxed);
             if stops > 1 {

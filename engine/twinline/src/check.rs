@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::output;
 use twinline_config::Config;
 
 /// Validates a configuration and its key files; prints every error, one a line.
@@ -11,16 +12,16 @@ pub fn check(path: &Path) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded,
         Err(errors) => {
             for error in errors.iter() {
-                eprintln!("{error}");
+                output::complain(&error.to_string());
             }
             return Ok(ExitCode::FAILURE);
         }
     };
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        output::complain(&format!("warning: {warning}"));
     }
     if let Err(error) = loaded.config.load_keys() {
-        eprintln!("{error}");
+        output::complain(&error.to_string());
         return Ok(ExitCode::FAILURE);
     }
     let Config {
@@ -29,7 +30,7 @@ pub fn check(path: &Path) -> anyhow::Result<ExitCode> {
         link_pairs,
         ..
     } = &loaded.config;
-    println!(
+    output::line(&format!(
         "{}: valid: instance {} ({}) of stack {}, {} ports, {} link pairs",
         path.display(),
         instance.name,
@@ -37,6 +38,6 @@ pub fn check(path: &Path) -> anyhow::Result<ExitCode> {
         instance.stack,
         ports.len(),
         link_pairs.len()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

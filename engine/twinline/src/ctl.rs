@@ -9,6 +9,8 @@ use clap::{Args, Subcommand};
 use twinline_config::Config;
 use twinline_control::{Client, HaStatus, Payload, Reply, Request, render};
 
+use crate::output;
+
 /// How long a switch-over or suspension may take before we stop waiting for it.
 const SETTLE: Duration = Duration::from_secs(10);
 
@@ -99,16 +101,16 @@ pub fn ctl(ctl: &Ctl) -> anyhow::Result<ExitCode> {
         Reply::Ok(payload) => payload,
         Reply::Refused { reason } => {
             if ctl.json {
-                println!("{}", json_line("refused", &reason));
+                output::line(&json_line("refused", &reason))?;
             }
-            eprintln!("twinline: refused: {reason}");
+            output::complain(&format!("twinline: refused: {reason}"));
             return Ok(ExitCode::from(2));
         }
         Reply::Error { message } => bail!(message),
     };
     match (ctl.json, before) {
-        (true, None) => println!("{}", payload.data_json()?),
-        (false, None) => print!("{}", render::payload(&payload)),
+        (true, None) => output::line(&payload.data_json()?)?,
+        (false, None) => output::print(&render::payload(&payload).to_string())?,
         (json, Some(before)) => return settle(&socket, &before, &payload, json, &ctl.noun),
     }
     Ok(ExitCode::SUCCESS)
@@ -183,7 +185,7 @@ fn settle(
     noun: &Noun,
 ) -> anyhow::Result<ExitCode> {
     if let (false, Payload::Done { message }) = (json, begun) {
-        println!("{message}");
+        output::line(message)?;
     }
     let deadline = Instant::now() + SETTLE;
     loop {
@@ -194,12 +196,12 @@ fn settle(
         };
         if moved {
             if json {
-                println!("{}", Payload::Ha(Box::new(now)).data_json()?);
+                output::line(&Payload::Ha(Box::new(now)).data_json()?)?;
             } else {
-                println!(
+                output::line(&format!(
                     "{}: {} -> {} ({})",
                     now.name, before.role, now.role, now.role_reason
-                );
+                ))?;
             }
             return Ok(ExitCode::SUCCESS);
         }

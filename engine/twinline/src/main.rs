@@ -3,6 +3,7 @@
 
 mod check;
 mod ctl;
+mod output;
 mod run;
 
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("twinline: {}", one_line(&error));
+            output::complain(&format!("twinline: {}", one_line(&error)));
             ExitCode::FAILURE
         }
     }

@@ -12,6 +12,8 @@ use twinline_config::Config;
 use twinline_control::Server;
 use twinline_management::{ManagementCore, Signals, Surroundings};
 
+use crate::output;
+
 /// Who may speak to the control socket: its owner.
 const SOCKET_MODE: u32 = 0o600;
 
@@ -24,7 +26,7 @@ pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded,
         Err(errors) => {
             for error in errors.iter() {
-                eprintln!("twinline: {error}");
+                output::complain(&format!("twinline: {error}"));
             }
             return Ok(ExitCode::FAILURE);
         }
@@ -63,7 +65,10 @@ fn watch_signals(signals: Arc<Signals>) -> anyhow::Result<()> {
         for signal in &mut incoming {
             match signal {
                 SIGHUP => signals.reload.store(true, Ordering::Relaxed),
-                _ => drop(signals.stops.fetch_add(1, Ordering::Relaxed)),
+                stop => {
+                    let earlier = signals.stops.fetch_add(1, Ordering::Relaxed);
+                    end_if_nobody_listens(stop, earlier, &signals);
+                }
             }
         }
     };
@@ -72,4 +77,22 @@ fn watch_signals(signals: Arc<Signals>) -> anyhow::Result<()> {
         .spawn(watch)
         .context("the signal thread could not be started")?;
     Ok(())
+}
+
+/// While the engine starts, nothing is carried and nobody looks at the signals: DPDK may take
+/// minutes with much memory, or hang in a driver. The same where two signals changed nothing.
+fn end_if_nobody_listens(signal: i32, earlier: usize, signals: &Signals) {
+    let running = signals.running.load(Ordering::Relaxed);
+    if running && earlier < 2 {
+        return;
+    }
+    let when = if running {
+        "the third stop signal"
+    } else {
+        "stop signal while the engine starts"
+    };
+    log::warn!("{when}: ending at once");
+    if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
+        log::error!("signal {signal} cannot end the process: {error}");
+    }
 }
