@@ -3,6 +3,7 @@
 
 mod check;
 mod ctl;
+mod log_sink;
 mod output;
 mod run;
 

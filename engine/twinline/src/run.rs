@@ -1,5 +1,6 @@
 //! `twinline run`: from a configuration to a running engine, and out again in order.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use twinline_config::Config;
 use twinline_control::Server;
 use twinline_management::{ManagementCore, Signals, Surroundings};
 
+use crate::log_sink::LogSink;
 use crate::output;
 
 /// Who may speak to the control socket: its owner.
@@ -19,9 +21,22 @@ const SOCKET_MODE: u32 = 0o600;
 
 /// Runs the engine until it is told to stop.
 pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"))
+    let sink = LogSink::spawn(io::stderr()).context("the log's thread could not be started")?;
+    let mut logger =
+        env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
+    if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        logger.write_style(env_logger::WriteStyle::Always);
+    }
+    logger
+        .target(env_logger::Target::Pipe(Box::new(sink.clone())))
         .format_timestamp_millis()
         .init();
+    let result = run_logged(config_path, &sink);
+    sink.flush_all();
+    result
+}
+
+fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> {
     let loaded = match Config::load(&config_path) {
         Ok(loaded) => loaded,
         Err(errors) => {
@@ -40,7 +55,7 @@ pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
     let (server, calls) = Server::bind(&config.instance.control_socket, SOCKET_MODE)?;
 
     let signals = Arc::new(Signals::default());
-    watch_signals(signals.clone())?;
+    watch_signals(signals.clone(), sink.clone())?;
     let socket = config.instance.control_socket.display().to_string();
     let name = config.instance.name.clone();
     let core = ManagementCore::start(
@@ -58,7 +73,7 @@ pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn watch_signals(signals: Arc<Signals>) -> anyhow::Result<()> {
+fn watch_signals(signals: Arc<Signals>, sink: LogSink) -> anyhow::Result<()> {
     let mut incoming = SignalIterator::new([SIGTERM, SIGINT, SIGHUP])
         .context("signal handlers could not be set")?;
     let watch = move || {
@@ -67,7 +82,7 @@ fn watch_signals(signals: Arc<Signals>) -> anyhow::Result<()> {
                 SIGHUP => signals.reload.store(true, Ordering::Relaxed),
                 stop => {
                     let earlier = signals.stops.fetch_add(1, Ordering::Relaxed);
-                    end_if_nobody_listens(stop, earlier, &signals);
+                    end_if_nobody_listens(stop, earlier, &signals, &sink);
                 }
             }
         }
@@ -81,7 +96,7 @@ fn watch_signals(signals: Arc<Signals>) -> anyhow::Result<()> {
 
 /// While the engine starts, nothing is carried and nobody looks at the signals: DPDK may take
 /// minutes with much memory, or hang in a driver. The same where two signals changed nothing.
-fn end_if_nobody_listens(signal: i32, earlier: usize, signals: &Signals) {
+fn end_if_nobody_listens(signal: i32, earlier: usize, signals: &Signals, sink: &LogSink) {
     let running = signals.running.load(Ordering::Relaxed);
     if running && earlier < 2 {
         return;
@@ -92,6 +107,7 @@ fn end_if_nobody_listens(signal: i32, earlier: usize, signals: &Signals) {
         "stop signal while the engine starts"
     };
     log::warn!("{when}: ending at once");
+    sink.flush_all();
     if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
         log::error!("signal {signal} cannot end the process: {error}");
     }
