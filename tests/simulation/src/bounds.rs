@@ -1,0 +1,96 @@
+//! What the rules allow, as formulas. All lengths in virtual nanoseconds.
+//!
+//! | letter | what |
+//! |---|---|
+//! | `I` | the largest interval of the two, in any of their configurations |
+//! | `W` | the largest failure threshold times `I`: the longest failure window |
+//! | `D` | the longest way of a message on the good wire |
+//! | `T` | a turn of the management core (1 ms at most, and as much jitter) |
+//! | `A` | the longest that a worker takes to adopt a gate |
+//! | `G` | 3 s: the grace of the HA port, and of a better candidate that does not move |
+
+use std::time::Duration;
+
+use crate::clock::{MS, Ns, SEC, ns};
+use crate::scenario::{Change, HostPlan};
+use crate::wire::Quality;
+
+/// The bounds of one run.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// `I`.
+    pub interval: Ns,
+    /// `W`.
+    pub window: Ns,
+    /// The shortest failure window of the two.
+    pub shortest_window: Ns,
+    /// Check (a): how long after the wire last lost a message two may carry everything:
+    ///
+    /// `two_forwarders = 2 I + 2 D + 2 T + A`, and `W` more if one of them did not run since.
+    ///
+    /// The lesser claim hears the better one at most `I + D + T` after the loss (rule 9: it yields
+    /// at once), the better one says so in a heartbeat of its own if claims crossed on the way, and
+    /// the worker closes within `A`. One that does not run closes by its lease, which ends before
+    /// `W` after the last heartbeat that it sent (rule 11). On a wire that loses nothing the bound
+    /// is zero: never.
+    pub two_forwarders: Ns,
+    /// Check (b): how long after the last fault, command or reload exactly one is ACTIVE, is fit if
+    /// anybody is, and stays so:
+    ///
+    /// `settled = G + 2 W` (a better candidate that does not move) `+ W` (listening) `+ 6 W` (a
+    /// hand-over that times out and is tried again) `+ 4 (I + D + T + A)`, `+ 500 ms` for links.
+    pub settled: Ns,
+    /// Check (d): how long one hand-over takes on the good wire:
+    /// `4 (I / 4 capped at 10 ms + D + T) + 3 A + 10 ms (drain) + I`.
+    pub handover: Ns,
+    /// Check (f): how long a stop or a forced suspension may take, counted while the instance runs:
+    /// `3 W (asking in vain) + W (draining) + 3 I + 400 ms`.
+    pub leaving: Ns,
+}
+
+impl Bounds {
+    /// The bounds of these instances on this wire.
+    #[must_use]
+    pub fn of(hosts: &[HostPlan; 2], wire: &Quality, changes: &[Change]) -> Self {
+        let intervals = hosts.iter().map(|h| h.settings.interval);
+        let thresholds = hosts.iter().map(|h| h.settings.failure_threshold);
+        let (mut least_i, mut most_i) = (
+            intervals.clone().min().unwrap_or_default(),
+            intervals.max().unwrap_or_default(),
+        );
+        let (mut least_n, mut most_n) = (
+            thresholds.clone().min().unwrap_or(1),
+            thresholds.max().unwrap_or(1),
+        );
+        for change in changes {
+            match *change {
+                Change::FailureThreshold(n) => {
+                    (least_n, most_n) = (least_n.min(n), most_n.max(n));
+                }
+                Change::IntervalMs(ms) => {
+                    let i = Duration::from_millis(ms);
+                    (least_i, most_i) = (least_i.min(i), most_i.max(i));
+                }
+                Change::Preempt(_) | Change::MaxFlaps(_) => {}
+            }
+        }
+        let interval = ns(most_i);
+        let window = interval * u64::from(most_n);
+        let delay = wire.longest();
+        let turn = 2 * MS;
+        let adopts = hosts.iter().map(|h| h.adopts).max().unwrap_or(0);
+        let grace = 3 * SEC;
+        Self {
+            interval,
+            window,
+            shortest_window: ns(least_i) * u64::from(least_n),
+            two_forwarders: 2 * interval + 2 * delay + 2 * turn + adopts,
+            settled: grace + 9 * window + 4 * (interval + delay + turn + adopts) + 500 * MS,
+            handover: 4 * ((interval / 4).min(10 * MS) + delay + turn)
+                + 3 * adopts
+                + 10 * MS
+                + interval,
+            leaving: 4 * window + 3 * interval + 400 * MS,
+        }
+    }
+}
