@@ -3,7 +3,7 @@
 use crate::error::{LabError, Result};
 use crate::netns;
 use crate::run::{Run, hugetlbfs_mounts};
-use crate::status::Status;
+use crate::status::{self, Status};
 use crate::sys;
 use crate::topology::Side;
 use serde_json::Value;
@@ -14,6 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use twinline_control::Event;
 
 /// Memory of one engine, in MiB.
 const MEMORY_MB: u64 = 64;
@@ -35,6 +36,14 @@ pub struct Settings {
     pub huge: bool,
     /// Cores: the management cores and the workers of both engines.
     pub cores: (u32, u32),
+}
+
+impl Settings {
+    /// The cores on which the machine's noise is measured.
+    #[must_use]
+    pub fn meter_cores(&self) -> [usize; 2] {
+        [self.cores.0, self.cores.1].map(|core| core as usize)
+    }
 }
 
 /// What may differ from a good configuration, for tests of bad input.
@@ -288,6 +297,41 @@ impl Engine {
         match self.pid() {
             Some(pid) => sys::signal(pid, signal).map_err(LabError::io(what)),
             None => Err(LabError::io(what)(std::io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// Writes another configuration and has the running engine take it (SIGHUP); waits until it
+    /// has.
+    ///
+    /// # Errors
+    /// When the engine refuses it, or says nothing within [`CONTROL`].
+    pub fn reload(&self, text: &str) -> Result<()> {
+        let last = |events: &[Event]| events.last().map_or(0, |event| event.seq);
+        let before = last(&status::events(&self.socket)?);
+        fs::write(&self.config, text).map_err(LabError::io(self.config.display().to_string()))?;
+        self.signal(libc::SIGHUP)?;
+        let deadline = Instant::now() + CONTROL;
+        loop {
+            let events = status::events(&self.socket)?;
+            let mut new = events.iter().filter(|event| event.seq > before);
+            match new.find(|e| matches!(e.why.as_str(), "reloaded" | "reload_refused")) {
+                Some(event) if event.why == "reloaded" => return Ok(()),
+                Some(event) => {
+                    return Err(LabError::Answer {
+                        what: format!("reload of {}", self.side),
+                        answer: event.detail.clone(),
+                    });
+                }
+                None if Instant::now() > deadline => {
+                    return Err(LabError::Timeout {
+                        what: format!("{} to reload", self.side),
+                        waited_ms: CONTROL.as_millis(),
+                        seen: "no event of it".into(),
+                        logs: self.log_tail(20),
+                    });
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
         }
     }
 

@@ -14,6 +14,7 @@
 //! wires, [`engine`] runs the processes, [`probe`] measures, [`scenes`] makes things happen and
 //! [`report`] says what came of it. `docs/lab.md` is the page for people.
 
+pub mod busy;
 pub mod engine;
 pub mod error;
 pub mod guard;

@@ -48,10 +48,14 @@ pub fn scene(result: &SceneResult, colour: bool) -> String {
         paint("NOT OK", "31;1")
     };
     let mut out = format!(
-        "{:<11} {:>9.1} {:>8.0} {:>7} {:>5} {:>8} {:>7.0} ms  {:<5} {verdict}\n",
+        "{:<11} {:>9.1} {:>8} {:>7} {:>5} {:>8} {:>7.0} ms  {:<5} {verdict}\n",
         result.scene,
         result.outage_ms,
-        result.allowed_ms,
+        if result.allowed_ms.is_finite() {
+            format!("{:.0}", result.allowed_ms)
+        } else {
+            "-".into()
+        },
         result.probes_sent,
         result.lost,
         result.doubled,

@@ -31,10 +31,7 @@ impl Status {
     /// # Errors
     /// When it does not answer within two seconds, or answers something else.
     pub fn ask(socket: &Path) -> Result<Self> {
-        match call(socket, &Request::ShowHa)? {
-            Payload::Ha(status) => Ok(Self::from(*status)),
-            other => Err(not_understood("show ha", &format!("{other:?}"))),
-        }
+        ha(socket).map(Self::from)
     }
 
     /// The peer is HEALTHY.
@@ -74,6 +71,31 @@ impl From<HaStatus> for Status {
                 .map(|a| (a.name, a.text))
                 .collect(),
         }
+    }
+}
+
+/// Everything that `show ha` says.
+///
+/// # Errors
+/// As [`Status::ask`].
+pub fn ha(socket: &Path) -> Result<HaStatus> {
+    match call(socket, &Request::ShowHa)? {
+        Payload::Ha(status) => Ok(*status),
+        other => Err(not_understood("show ha", &format!("{other:?}"))),
+    }
+}
+
+/// Bits per second that come in on both sides of all link pairs.
+///
+/// # Errors
+/// As [`Status::ask`].
+pub fn bandwidth_bps(socket: &Path) -> Result<u64> {
+    match call(socket, &Request::ShowLinkPairs)? {
+        Payload::LinkPairs(pairs) => Ok(pairs
+            .iter()
+            .map(|pair| pair.lan_to_wan.bps.saturating_add(pair.wan_to_lan.bps))
+            .fold(0, u64::saturating_add)),
+        other => Err(not_understood("show link-pairs", &format!("{other:?}"))),
     }
 }
 

@@ -38,7 +38,7 @@ struct Options {
     #[arg(long)]
     stay: bool,
     /// Only these scenes: switchover, kill, preempt, stop, cut, suspend, resume,
-    /// terminate.
+    /// terminate, load, busy.
     #[arg(long, value_delimiter = ',', value_parser = scene)]
     only: Vec<Scene>,
     /// Peer check interval in ms.
@@ -59,6 +59,9 @@ struct Options {
     /// Numbered broadcasts a second.
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=1000))]
     broadcasts: u32,
+    /// Seconds for which the scene busy keeps the cores busy.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    busy_seconds: u32,
     /// The engine; else TWINLINE_BIN, else beside this program, else in the build directory.
     #[arg(long)]
     engine: Option<PathBuf>,
@@ -154,6 +157,7 @@ fn play(options: &Options) -> Result<bool> {
         probes: options.probes,
         tcp_mbits: options.tcp_mbits,
         broadcasts: options.broadcasts,
+        busy_seconds: options.busy_seconds,
     };
     let wanted = if options.only.is_empty() {
         &Scene::ALL[..]

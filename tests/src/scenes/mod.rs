@@ -1,16 +1,20 @@
 //! The scenes: each makes one thing happen while traffic runs, and is judged by its rule.
 
+mod busy;
+mod load;
+mod scripts;
+
 use crate::error::{LabError, Result};
 use crate::judge::{MACHINE_SLACK_MS, Measured, RoleChange, Rule, SceneResult, judge};
 use crate::lab::{Both, Lab};
 use crate::probe::tcp::TcpReport;
 use crate::stall::StallMeter;
 use crate::status;
-use crate::topology::{Leg, Side};
+use crate::topology::Side;
 use crate::traffic::{Load, Traffic};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use twinline_control::Event;
 
 /// How long the lab waits for a settled state.
@@ -41,11 +45,15 @@ pub enum Scene {
     Resume,
     /// SIGTERM of the active: it hands over and ends.
     Terminate,
+    /// The traffic falls below the minimum bandwidth.
+    Load,
+    /// Busy processes beside the pair.
+    Busy,
 }
 
 impl Scene {
     /// All, in the order in which they are played.
-    pub const ALL: [Scene; 8] = [
+    pub const ALL: [Scene; 10] = [
         Scene::Switchover,
         Scene::Terminate,
         Scene::Kill,
@@ -54,6 +62,8 @@ impl Scene {
         Scene::Cut,
         Scene::Suspend,
         Scene::Resume,
+        Scene::Load,
+        Scene::Busy,
     ];
 
     /// Its name on the command line and in the results.
@@ -68,6 +78,8 @@ impl Scene {
             Scene::Suspend => "suspend",
             Scene::Resume => "resume",
             Scene::Terminate => "terminate",
+            Scene::Load => "load",
+            Scene::Busy => "busy",
         }
     }
 
@@ -92,6 +104,10 @@ impl Scene {
                 survivor_was_late,
             },
             Scene::Cut => Rule::Links { interval_ms },
+            Scene::Load => Rule::Bandwidth {
+                interval_s: load::INTERVAL_S,
+            },
+            Scene::Busy => Rule::Steady,
         }
     }
 }
@@ -108,12 +124,15 @@ const PLAYED_AT_MOST: usize = 3;
 
 /// Plays a scene. One that is not ok is played again when the machine itself stood still for
 /// longer than the slack that every allowance contains ([`crate::stall`]): then nothing was
-/// measured. The result says so.
+/// measured. The result says so. `busy` is played once: there the stall is the scene.
 ///
 /// # Errors
 /// As [`play_once`].
 pub fn play(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult> {
-    let cores = [lab.settings.cores.0, lab.settings.cores.1].map(|core| core as usize);
+    if scene == Scene::Busy {
+        return play_once(lab, scene, load);
+    }
+    let cores = lab.settings.meter_cores();
     let mut spoilt = Vec::new();
     loop {
         let meter = StallMeter::start(&cores);
@@ -146,7 +165,7 @@ pub fn play_once(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult>
     );
     let begin = SystemTime::now();
     let (interval_ms, threshold) = (lab.settings.interval_ms, lab.settings.threshold);
-    let traffic = match Traffic::start(lab, load) {
+    let mut traffic = match Traffic::start(lab, load) {
         Ok(traffic) => traffic,
         // no path although one is ACTIVE: the switches were not taught, or the gate is shut
         Err(LabError::Io { what, source }) if source.kind() == ErrorKind::TimedOut => {
@@ -168,14 +187,16 @@ pub fn play_once(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult>
     };
     std::thread::sleep(WARM_UP);
     let played = match scene {
-        Scene::Switchover => switchover(lab),
-        Scene::Kill => kill(lab),
-        Scene::Preempt => preempt(lab),
-        Scene::Stop => stop(lab),
-        Scene::Cut => cut(lab),
-        Scene::Suspend => suspend(lab),
-        Scene::Resume => resume(lab),
-        Scene::Terminate => terminate(lab),
+        Scene::Switchover => scripts::switchover(lab),
+        Scene::Kill => scripts::kill(lab),
+        Scene::Preempt => scripts::preempt(lab),
+        Scene::Stop => scripts::stop(lab),
+        Scene::Cut => scripts::cut(lab),
+        Scene::Suspend => scripts::suspend(lab),
+        Scene::Resume => scripts::resume(lab),
+        Scene::Terminate => scripts::terminate(lab),
+        Scene::Load => load::play(lab, &mut traffic, load),
+        Scene::Busy => busy::play(lab, load.busy_seconds),
     };
     // the threads end whatever became of the script
     let measured = traffic.stop(window);
@@ -243,234 +264,20 @@ pub fn lead(lab: &mut Lab, side: Side) -> Result<()> {
     lab.settle(Some(side), SETTLE).map(drop)
 }
 
-fn switchover(lab: &mut Lab) -> Result<Played> {
-    lab.engine(Side::A).ctl("ha switchover")?;
-    lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"))?;
-    lab.wait_for(Side::A, "PASSIVE", CHANGE, |s| s.is("PASSIVE"))?;
-    let after = lab.both();
-    std::thread::sleep(TAIL);
-    Ok(expect(
-        after,
-        &[
-            (Side::A, "PASSIVE", "operator"),
-            (Side::B, "ACTIVE", "hands_over"),
-        ],
-    ))
+/// Changes of role that an engine recorded since `begin`, oldest first.
+///
+/// # Errors
+/// When the engine does not answer: one that died has changed its role and cannot tell.
+pub fn role_changes(lab: &Lab, side: Side, begin: SystemTime) -> Result<Vec<Event>> {
+    let begin = unix_ms(begin);
+    let mut events = status::events(&lab.engine(side).socket)?;
+    events.retain(|event| event.what == "role" && event.time_unix_ms >= begin);
+    Ok(events)
 }
 
-fn kill(lab: &mut Lab) -> Result<Played> {
-    let begin = Instant::now();
-    lab.engine(Side::A).signal(libc::SIGKILL)?;
-    lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"))?;
-    let took = begin.elapsed();
-    // only now is its end waited for: the kernel takes its time over the rings
-    lab.kill(Side::A)?;
-    let after = lab.both();
-    std::thread::sleep(TAIL);
-    let mut played = expect(after, &[(Side::B, "ACTIVE", "unhealthy")]);
-    played.notes.push(format!(
-        "B seen ACTIVE {} ms after SIGKILL",
-        took.as_millis()
-    ));
-    Ok(played)
-}
-
-fn preempt(lab: &mut Lab) -> Result<Played> {
-    let begin = Instant::now();
-    lab.restart(Side::A)?;
-    let delay = Duration::from_secs(u64::from(lab.settings.preempt_delay_s));
-    lab.wait_for(Side::A, "PASSIVE after its start", CHANGE, |s| {
-        s.is("PASSIVE")
-    })?;
-    let passive = begin.elapsed();
-    lab.wait_for(Side::A, "ACTIVE by preemption", CHANGE + delay * 4, |s| {
-        s.is("ACTIVE")
-    })?;
-    let took = begin.elapsed();
-    lab.wait_for(Side::B, "PASSIVE", CHANGE, |s| s.is("PASSIVE"))?;
-    let after = lab.both();
-    std::thread::sleep(TAIL);
-    let mut played = expect(
-        after,
-        &[
-            (Side::A, "ACTIVE", "hands_over"),
-            (Side::B, "PASSIVE", "preempted"),
-        ],
-    );
-    played.notes.push(format!(
-        "started again: PASSIVE after {} ms, ACTIVE after {} ms (preempt delay {} s)",
-        passive.as_millis(),
-        took.as_millis(),
-        lab.settings.preempt_delay_s
-    ));
-    if took < delay {
-        played
-            .faults
-            .push(format!("took the role back before its delay of {delay:?}"));
-    }
-    Ok(played)
-}
-
-fn stop(lab: &mut Lab) -> Result<Played> {
-    lab.engine(Side::A).signal(libc::SIGSTOP)?;
-    let begin = Instant::now();
-    let taken = lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"));
-    let took = begin.elapsed();
-    // frames pile up in the sleeper's rings: none of them may come out
-    std::thread::sleep(Duration::from_millis(300));
-    let frames_before = lab.topology.frames_from(Side::A);
-    lab.engine(Side::A).signal(libc::SIGCONT)?;
-    taken?;
-    let slept = begin.elapsed();
-    lab.wait_for(Side::A, "PASSIVE on waking", CHANGE, |s| s.is("PASSIVE"))?;
-    let after = lab.both();
-    let frames = lab
-        .topology
-        .frames_from(Side::A)?
-        .saturating_sub(frames_before?);
-    std::thread::sleep(TAIL);
-    let mut played = expect(
-        after,
-        &[
-            (Side::A, "PASSIVE", "lease"),
-            (Side::B, "ACTIVE", "unhealthy"),
-        ],
-    );
-    played.notes.push(format!(
-        "B seen ACTIVE {} ms after SIGSTOP; SIGCONT after {} ms; then {frames} frames out of A",
-        took.as_millis(),
-        slept.as_millis()
-    ));
-    if frames > 0 {
-        played.faults.push(format!(
-            "two forwarders: {frames} frames came out of A after waking"
-        ));
-    }
-    Ok(played)
-}
-
-fn cut(lab: &mut Lab) -> Result<Played> {
-    lab.topology.set_cable(Side::A, Leg::Lan, false)?;
-    let handed = cut_and_look(lab);
-    // the cable is plugged again whatever was seen
-    lab.topology.set_cable(Side::A, Leg::Lan, true)?;
-    let (after, propagated) = handed?;
-    let begin = Instant::now();
-    let fit = |s: &crate::status::Status| s.is("PASSIVE") || s.is("ACTIVE");
-    lab.wait_for(Side::A, "fit again after the repair", CHANGE, fit)?;
-    let repaired = begin.elapsed();
-    std::thread::sleep(TAIL);
-    let mut played = expect(
-        after,
-        &[
-            (Side::A, "DOWN", "links"),
-            (Side::B, "ACTIVE", "hands_over"),
-        ],
-    );
-    match propagated {
-        Some(ms) => played
-            .notes
-            .push(format!("the WAN leg followed within {ms} ms")),
-        None => played
-            .faults
-            .push("rule 17: the WAN leg did not go down with the LAN leg".into()),
-    }
-    played.notes.push(format!(
-        "fit again {} ms after the repair",
-        repaired.as_millis()
-    ));
-    Ok(played)
-}
-
-/// Waits for the hand-over and for the propagated loss of the other leg (in ms, if it came).
-fn cut_and_look(lab: &mut Lab) -> Result<(Both, Option<u128>)> {
-    let begin = Instant::now();
-    lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"))?;
-    lab.wait_for(Side::A, "DOWN", CHANGE, |s| s.is("DOWN"))?;
-    let after = lab.both();
-    let mut propagated = None;
-    while propagated.is_none() && begin.elapsed() < Duration::from_secs(3) {
-        if lab.topology.carrier(Side::A, Leg::Wan)? {
-            std::thread::sleep(Duration::from_millis(10));
-        } else {
-            propagated = Some(begin.elapsed().as_millis());
-        }
-    }
-    std::thread::sleep(TAIL / 2);
-    Ok((after, propagated))
-}
-
-fn suspend(lab: &mut Lab) -> Result<Played> {
-    lab.engine(Side::A).ctl("ha suspend")?;
-    lab.wait_for(Side::A, "SUSPENDED", CHANGE, |s| s.is("SUSPENDED"))?;
-    lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"))?;
-    let after = lab.both();
-    std::thread::sleep(TAIL);
-    Ok(expect(
-        after,
-        &[
-            (Side::A, "SUSPENDED", "suspended"),
-            (Side::B, "ACTIVE", "hands_over"),
-        ],
-    ))
-}
-
-fn resume(lab: &mut Lab) -> Result<Played> {
-    lab.engine(Side::A).ctl("ha resume")?;
-    let resumed = |s: &crate::status::Status| s.is("PASSIVE") || s.is("ACTIVE");
-    lab.wait_for(Side::A, "PASSIVE", CHANGE, resumed)?;
-    let after = lab.both();
-    std::thread::sleep(TAIL);
-    Ok(expect(
-        after,
-        &[(Side::A, "PASSIVE", "resumed"), (Side::B, "ACTIVE", "")],
-    ))
-}
-
-fn terminate(lab: &mut Lab) -> Result<Played> {
-    let begin = Instant::now();
-    let (engine, run) = lab.engine_mut(Side::A);
-    let status = engine.end(run)?;
-    let took = begin.elapsed();
-    lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"))?;
-    let after = lab.both();
-    std::thread::sleep(TAIL);
-    let mut played = expect(after, &[(Side::B, "ACTIVE", "hands_over")]);
-    played.notes.push(format!(
-        "A ended {} ms after SIGTERM: {status}",
-        took.as_millis()
-    ));
-    if status != "exit status: 0" {
-        played
-            .faults
-            .push(format!("A ended with {status}, expected exit status: 0"));
-    }
-    Ok(played)
-}
-
-/// Compares roles and reasons with what the scene must bring: a side, its role, and a word that
-/// the reason contains.
-fn expect(after: Both, wanted: &[(Side, &str, &str)]) -> Played {
-    let mut faults = Vec::new();
-    for &(side, role, word) in wanted {
-        match after.of(side) {
-            None => faults.push(format!("{side} does not answer, expected {role}")),
-            Some(status) => {
-                let reason = status.reason.to_lowercase().replace([' ', '-'], "_");
-                if !status.is(role) || !reason.contains(word) {
-                    let seen = status.line();
-                    faults.push(format!(
-                        "{side} is {seen}, expected {role} (a reason with `{word}`)"
-                    ));
-                }
-            }
-        }
-    }
-    Played {
-        after,
-        faults,
-        notes: Vec::new(),
-    }
+fn unix_ms(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64)
 }
 
 fn roles(before: &Both, after: &Both) -> BTreeMap<String, RoleChange> {
@@ -527,9 +334,7 @@ fn note_stalls(lab: &Lab, before: &Both, measured: &mut Measured) -> Vec<Side> {
 
 /// The events of both engines since `begin`, one line each, in the order of time.
 fn events_since(lab: &Lab, begin: SystemTime) -> Vec<String> {
-    let begin = begin
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as u64);
+    let begin = unix_ms(begin);
     let mut all = Vec::new();
     for side in Side::BOTH {
         // one that was killed has none to tell
@@ -559,7 +364,6 @@ fn events_since(lab: &Lab, begin: SystemTime) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Status;
 
     #[test]
     fn every_scene_has_a_name_of_its_own() {
@@ -567,38 +371,5 @@ mod tests {
             assert_eq!(Scene::by_name(scene.name()), Some(scene));
         }
         assert_eq!(Scene::by_name("nonsense"), None);
-    }
-
-    #[test]
-    fn expectations_look_at_role_and_reason() {
-        let status = |role: &str, reason: &str| {
-            Some(Status {
-                role: role.into(),
-                reason: reason.into(),
-                ..Status::default()
-            })
-        };
-        let both = Both {
-            a: status("PASSIVE", "lease_expired"),
-            b: None,
-        };
-        assert!(
-            expect(both.clone(), &[(Side::A, "PASSIVE", "lease")])
-                .faults
-                .is_empty()
-        );
-        assert_eq!(
-            expect(both.clone(), &[(Side::A, "ACTIVE", "lease")])
-                .faults
-                .len(),
-            1
-        );
-        assert_eq!(
-            expect(both.clone(), &[(Side::A, "PASSIVE", "unhealthy")])
-                .faults
-                .len(),
-            1
-        );
-        assert_eq!(expect(both, &[(Side::B, "ACTIVE", "")]).faults.len(), 1);
     }
 }
