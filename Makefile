@@ -45,7 +45,7 @@ clean-lab:
 
 bench-forward: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; \
-	  cargo build --release -p twinline-bench -p hugepages-setup; \
-	  cargo build --release -p twinline-bench --features shared --target-dir target/shared; \
+	  cargo build --release -p twinline-bench --bin bench-forward -p hugepages-setup; \
+	  cargo build --release -p twinline-bench --bin bench-forward --features shared --target-dir target/shared; \
 	  sh setup/hugepages.sh target/release target/release/bench-forward \
-	    --shared target/shared/release/bench-forward --out target/bench
+	    --shared-binary target/shared/release/bench-forward

@@ -225,7 +225,7 @@ impl fmt::Display for Alarm {
             Self::BadKey => f.write_str(
                 "heartbeats arrive that our key does not verify: put the same key file on all instances",
             ),
-            Self::HaPortDown => f.write_str("the HA port has no carrier: check its cable"),
+            Self::HaPortDown => f.write_str("the HA port has no carrier: check its cable; a peer that is alive may be ACTIVE as well"),
             Self::OneWay(peer) => write!(
                 f,
                 "instance {peer} does not hear us, though we hear it: check the HA cable and switch"

@@ -143,7 +143,7 @@ impl Bed {
 
 fn bed() -> Bed {
     let eal = Eal::init(EalOptions {
-        file_prefix: format!("receive-path-{}", std::process::id()),
+        file_prefix: "receive-path-test".into(),
         huge: Huge::NoHuge,
         memory_mb: Some(64),
         telemetry: false,

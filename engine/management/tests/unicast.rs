@@ -60,7 +60,7 @@ fn ha_port(instance: u16, peers: &[u16], queues: (RxQueue, TxQueue), pool: &Pool
 #[test]
 fn rule_05_a_configured_peer_is_reached_by_broadcast_until_its_address_is_known() {
     let eal = Eal::init(EalOptions {
-        file_prefix: format!("unicast-{}", std::process::id()),
+        file_prefix: "unicast-test".into(),
         huge: Huge::NoHuge,
         memory_mb: Some(64),
         telemetry: false,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod claims;
 mod ctl;
 mod log_sink;
 mod output;

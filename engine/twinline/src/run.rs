@@ -13,6 +13,7 @@ use twinline_config::Config;
 use twinline_control::Server;
 use twinline_management::{ManagementCore, Signals, Surroundings};
 
+use crate::claims::Claims;
 use crate::log_sink::LogSink;
 use crate::output;
 
@@ -54,6 +55,7 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
     config.load_keys()?;
     let (server, calls) = Server::bind(&config.instance.control_socket, SOCKET_MODE)?;
 
+    let claims = Claims::take(&config)?;
     let signals = Arc::new(Signals::default());
     watch_signals(signals.clone(), sink.clone())?;
     let socket = config.instance.control_socket.display().to_string();
@@ -68,7 +70,7 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
     )?;
     log::info!("{name} runs; twinline ctl --socket {socket} show ha");
     core.run();
-    drop(server);
+    drop((server, claims));
     log::info!("{name} has stopped");
     Ok(ExitCode::SUCCESS)
 }
