@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::events::{Reason, Subject};
 use crate::link_pairs::LinkCommand;
-use crate::message::{Side, UnfitReason};
+use crate::message::{Role, Side, UnfitReason};
 use crate::observation::{Learned, LegState, WorkerProgress};
 
 use super::{Node, Phase};
@@ -94,7 +94,9 @@ impl Node {
         if self.unfit != before {
             self.urgent = true;
             // The role shown moves between PASSIVE and DOWN without a change of phase.
-            if matches!(self.phase, Phase::Standby { .. }) {
+            // An exit from ACTIVE in this very step keeps its own reason.
+            let shown = self.shown != Role::Active;
+            if matches!(self.phase, Phase::Standby { .. }) && shown {
                 self.why = match (before, self.unfit) {
                     (_, Some(unfit)) => reason_of(unfit),
                     (Some(UnfitReason::WorkerStalled), None) => Reason::WorkersRecovered,

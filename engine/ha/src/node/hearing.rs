@@ -1,7 +1,9 @@
 //! What peers say, and their silence (rules 1 to 5).
 
+use std::time::Duration;
+
 use crate::events::{Alarm, Reason, Subject};
-use crate::message::{Body, Flags, MAX_PEERS, Message};
+use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message};
 use crate::peer::{HealthChange, Peer, Refusal};
 use crate::settings::Mode;
 
@@ -45,6 +47,9 @@ impl Node {
                     Refusal::OldSession => "old_session",
                 };
                 *self.refused.entry(cause).or_default() += 1;
+                if let (Refusal::OldSession, Body::Heartbeat(h)) = (refusal, &message.body) {
+                    self.challenge(message, h);
+                }
                 if !known {
                     // A capture of the past makes no peer.
                     self.peers.remove(&message.instance);
@@ -52,6 +57,7 @@ impl Node {
                 return;
             }
         };
+        self.unproven.remove(&message.instance);
         self.highest_boots
             .insert(message.instance, peer.highest_boot());
         let change = match &message.body {
@@ -92,6 +98,51 @@ impl Node {
             };
             self.health_event(message.instance, change, why);
         }
+    }
+
+    /// Remembers a refused heartbeat for an echo. Where each of two instances refuses the other's
+    /// boot id (the clock of one was set back, the other's session is the one in the state file),
+    /// both would wait for the other's echo, and both would be ACTIVE for ever.
+    fn challenge(&mut self, message: &Message, heartbeat: &Heartbeat) {
+        let known = self.unproven.contains_key(&message.instance);
+        if !known && self.unproven.len() >= MAX_PEERS {
+            return;
+        }
+        let echo = Echo {
+            instance: message.instance,
+            boot: message.boot,
+            seq: message.seq,
+            tx_time: heartbeat.tx_time,
+            hold: Duration::ZERO,
+            health: Health::Unknown,
+        };
+        self.unproven.insert(message.instance, (echo, self.now));
+    }
+
+    /// What we tell each peer that we heard from it; a session that is not proven yet in place of
+    /// one that is not there any more.
+    pub(super) fn echoes(&self) -> Vec<Echo> {
+        let fresh = self
+            .settings
+            .failure_window()
+            .max(self.settings.interval * 3);
+        let present = |id: u16| self.peers.get(&id).is_some_and(Peer::present);
+        let unproven = self
+            .unproven
+            .iter()
+            .filter(|(id, (_, at))| self.now.since(*at) < fresh && !present(**id))
+            .map(|(_, (echo, at))| Echo {
+                hold: self.now.since(*at),
+                ..*echo
+            });
+        let mut echoes: Vec<Echo> = unproven.collect();
+        for peer in self.peers.values() {
+            let taken = echoes.iter().any(|e| e.instance == peer.instance());
+            if !taken && echoes.len() < MAX_PEERS {
+                echoes.extend(peer.echo(self.now));
+            }
+        }
+        echoes
     }
 
     fn health_event(&mut self, peer: u16, change: HealthChange, why: Reason) {

@@ -37,7 +37,7 @@ use crate::faults::{self, Fault};
 use crate::flaps::Flaps;
 use crate::link_pairs::{LinkFitness, LinkPair};
 use crate::macs::MacTable;
-use crate::message::{Role, Side, UnfitReason};
+use crate::message::{Echo, Role, Side, UnfitReason};
 use crate::observation::{Observation, RequestId};
 use crate::peer::{OwnSession, Peer, Thresholds};
 use crate::settings::{Mode, OnMaxFlaps, Settings, Topology};
@@ -127,6 +127,9 @@ pub struct Node {
     peers: BTreeMap<u16, Peer>,
     highest_boots: BTreeMap<u16, u64>,
     refused: BTreeMap<&'static str, u64>,
+    /// Sessions that could not show yet that they are alive: the last heartbeat of each, echoed so
+    /// that they can (rule 5). Nothing else of them is believed.
+    unproven: BTreeMap<u16, (Echo, Time)>,
 
     pairs: Vec<LinkPair>,
     link_fitness: LinkFitness,
@@ -215,6 +218,7 @@ impl Node {
             peers: BTreeMap::new(),
             highest_boots: saved.boots.clone(),
             refused: BTreeMap::new(),
+            unproven: BTreeMap::new(),
             pairs: pair_states,
             link_fitness: LinkFitness::default(),
             workers: Vec::new(),

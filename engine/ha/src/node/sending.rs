@@ -150,11 +150,7 @@ impl Node {
             failure_threshold: self.settings.failure_threshold,
             config_digest: self.config_digest,
             tx_time: self.now,
-            echoes: self
-                .peers
-                .values()
-                .filter_map(|p| p.echo(self.now))
-                .collect(),
+            echoes: self.echoes(),
         }
     }
 

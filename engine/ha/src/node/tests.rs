@@ -10,4 +10,5 @@ mod hostile;
 mod lease;
 mod operator;
 mod random;
+mod sessions;
 mod start;

@@ -75,7 +75,7 @@ pub(crate) struct Host {
     pending: usize,
     progress: WorkerProgress,
     next_links: Time,
-    boots: u64,
+    pub boots: u64,
 }
 
 impl Host {
