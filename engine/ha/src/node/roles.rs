@@ -100,7 +100,9 @@ impl Node {
             to_us.then_some(p.instance())
         });
         if let Some(from) = handed {
-            if self.fit() {
+            // Not where a third one is ACTIVE to whom we would yield in the next step (rule 9).
+            let ours = self.epoch.saturating_add(1);
+            if self.fit() && self.better_rival(ours, Some(from)).is_none() {
                 let deadline = self.now + self.failure_window_with(from).saturating_mul(4);
                 self.become_active(Reason::PeerHandsOver, Some(TakingOver { from, deadline }));
                 return true;
@@ -279,26 +281,35 @@ impl Node {
 
     /// Rule 9: of two ACTIVE instances that hear each other, the lesser claim yields at once.
     fn yield_to_better(&mut self, taking_over: Option<TakingOver>) -> bool {
-        if faults::on(Fault::NobodyYields) {
+        let from = taking_over.map(|t| t.from);
+        let Some((peer, why)) = self.better_rival(self.tenure, from) else {
             return false;
+        };
+        self.alarm(Alarm::DualActive(peer), true);
+        self.leave_active(why, Then::Standby);
+        true
+    }
+
+    /// The ACTIVE peer to which we, with this tenure, yield or would yield, and why. The one from
+    /// which the role is taken over is none.
+    fn better_rival(&self, tenure: u64, taking_from: Option<u16>) -> Option<(u16, Reason)> {
+        if faults::on(Fault::NobodyYields) {
+            return None;
         }
         let ours = ActiveClaim::new(
             self.fit(),
             self.pairs_up(),
-            self.tenure,
+            tenure,
             self.settings.primary,
             self.instance,
         );
-        let mut rivals = Vec::new();
-        for peer in self.peers.values() {
+        self.peers.values().find_map(|peer| {
             // An UNHEALTHY peer that is heard again is a rival from its first heartbeat on.
-            let Some(h) = self.fresh_heartbeat(peer) else {
-                continue;
-            };
+            let h = self.fresh_heartbeat(peer)?;
             let leaving = h.flags.has(Flags::HANDING_OVER) && h.successor == self.instance;
-            let ours_to_take = leaving && taking_over.is_some_and(|t| t.from == peer.instance());
+            let ours_to_take = leaving && taking_from == Some(peer.instance());
             if h.role != Role::Active || ours_to_take {
-                continue;
+                return None;
             }
             let theirs = ActiveClaim::new(
                 h.flags.has(Flags::FIT),
@@ -307,21 +318,15 @@ impl Node {
                 h.flags.has(Flags::PRIMARY),
                 peer.instance(),
             );
-            rivals.push((peer.instance(), theirs, self.deaf(peer.instance())));
-        }
-        for (peer, theirs, deaf) in rivals {
             let why = if theirs > ours {
                 Reason::DualActiveYielded
-            } else if deaf {
+            } else if self.deaf(peer.instance()) {
                 Reason::DualActivePeerDeaf
             } else {
-                continue;
+                return None;
             };
-            self.alarm(Alarm::DualActive(peer), true);
-            self.leave_active(why, Then::Standby);
-            return true;
-        }
-        false
+            Some((peer.instance(), why))
+        })
     }
 
     /// This peer is heard, was heard for long enough to have heard us, and does not echo us.

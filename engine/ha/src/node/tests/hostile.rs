@@ -262,3 +262,48 @@ fn rule_05_a_capture_makes_no_peer() {
     let health = |a: &crate::Action| matches!(a, crate::Action::Event(e) if matches!(e.subject, Subject::Health { .. }));
     assert!(!actions.iter().any(health));
 }
+
+/// Found by the fuzz target `node`: the role was taken and yielded again in every step, each time a
+/// flap, for as long as the two were heard.
+#[test]
+fn rule_09_a_role_that_would_be_yielded_at_once_is_not_taken() {
+    let mut node = node(SavedState::default());
+    let active = |instance, seq, flags, successor, pairs_up| Message {
+        instance,
+        boot: 90,
+        seq,
+        body: Body::Heartbeat(Heartbeat {
+            role: Role::Active,
+            flags: flags | Flags::FIT | Flags::GATE_OPEN,
+            successor,
+            pairs_up,
+            pairs_total: 2,
+            ..plain()
+        }),
+    };
+    let mut roles = Vec::new();
+    for seq in 1..=40u64 {
+        // One hands over to us; another is ACTIVE with more pairs than we have.
+        let messages = [
+            active(2, seq, Flags::HANDING_OVER, 1, 1),
+            active(3, seq, Flags::default(), 0, 2),
+        ];
+        node.step(&Observation {
+            messages: &messages,
+            links: Some(&UP),
+            ..Observation::quiet(Time::ZERO + ms(seq * 10), 5)
+        });
+        roles.push(node.role());
+    }
+    assert_eq!(node.flaps(), 0, "{roles:?}");
+    assert_eq!(node.role(), Role::Passive);
+    // The other has gone: the role is ours.
+    for seq in 41..=50u64 {
+        node.step(&Observation {
+            messages: &[active(2, seq, Flags::HANDING_OVER, 1, 1)],
+            links: Some(&UP),
+            ..Observation::quiet(Time::ZERO + ms(seq * 10), 5)
+        });
+    }
+    assert_eq!(node.role(), Role::Active);
+}
