@@ -89,6 +89,27 @@ pub fn pin(core: usize) -> Result<(), Error> {
     }
 }
 
+/// Runs the current thread before all ordinary ones (`SCHED_FIFO`, sched(7)), at `priority` 1 to
+/// 99. Threads that it makes afterwards are ordinary again.
+///
+/// Only for a thread that sleeps: the kernel stops a poller of this class for 50 ms of each second
+/// (`/proc/sys/kernel/sched_rt_runtime_us`), and on its core nothing else would run.
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_NICE` and no `RLIMIT_RTPRIO`; `EINVAL` for another priority.
+pub fn run_before_others(priority: u8) -> std::io::Result<()> {
+    let param = libc::sched_param {
+        sched_priority: c_int::from(priority),
+    };
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: 0 is the calling thread; `param` is valid for the call, which only reads it.
+    if unsafe { libc::sched_setscheduler(0, policy, &param) } == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}
+
 /// A std thread pinned to a core, see [`spawn_pinned`].
 #[derive(Debug)]
 pub struct PinnedThread<T>(JoinHandle<Option<T>>);
@@ -228,4 +249,28 @@ where
         lcore,
         _token: Arc::clone(token),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_before_others_makes_ordinary_ones() {
+        let policy = || {
+            // SAFETY: 0 is the calling thread; takes no pointers.
+            unsafe { libc::sched_getscheduler(0) & !libc::SCHED_RESET_ON_FORK }
+        };
+        let (own, child) = thread::spawn(move || {
+            let allowed = run_before_others(1).is_ok();
+            let own = allowed.then(policy);
+            (own, thread::spawn(policy).join().unwrap())
+        })
+        .join()
+        .unwrap();
+        // Not every test runs with the right to do so.
+        assert!(own.is_none_or(|policy| policy == libc::SCHED_FIFO));
+        assert_eq!(child, libc::SCHED_OTHER);
+        assert!(run_before_others(0).is_err());
+    }
 }

@@ -32,6 +32,9 @@ use crate::status;
 /// The longest and the shortest sleep between two ticks.
 const TICK_MAX: Duration = Duration::from_millis(1);
 const TICK_MIN: Duration = Duration::from_micros(100);
+/// The management core's real-time priority: above kernel threads that handle interrupts (50)
+/// nothing of ours belongs.
+const PRIORITY: u8 = 40;
 /// Addresses taken from a worker in one tick.
 const LEARN_A_TICK: usize = 256;
 /// The request id of an orderly stop: no client waits for it.
@@ -153,6 +156,11 @@ impl ManagementCore {
 
     /// Runs until the node says that it may exit, or a second stop signal says that it must.
     pub fn run(mut self) {
+        // It sleeps most of the time, and what it does cannot wait behind others: a heartbeat, a
+        // lease. (Late timers under load are what splits the peers' pairs.)
+        if let Err(error) = dpdk::lcore::run_before_others(PRIORITY) {
+            log::warn!("the management core runs at ordinary priority: {error}");
+        }
         let mut stopping = false;
         self.around.signals.running.store(true, Ordering::Relaxed);
         while !self.exit {
