@@ -18,6 +18,7 @@ pub mod busy;
 pub mod engine;
 pub mod error;
 pub mod guard;
+pub mod heartbeats;
 pub mod judge;
 pub mod lab;
 pub mod netns;
