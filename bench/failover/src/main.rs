@@ -15,7 +15,7 @@ mod twinline;
 use crate::keepalived::Keepalived;
 use crate::measure::{Failover, Fault, Order, Watch, load_average};
 use crate::pair::{Pair, System};
-use crate::report::{Report, Setting};
+use crate::report::{Report, Setting, Trouble};
 use crate::twinline::{THRESHOLD, Twinline};
 use clap::{Parser, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ use twinline_tests::{LabError, Result, engine, guard, netns, run};
 
 /// Intervals from which on a run takes so long that fewer of them do, and nothing is watched.
 const SLOW_MS: u32 = 1000;
+/// How often a pair is started at most for one round.
+const LIVES: usize = 3;
 /// A watch is parted into so many turns, ours and theirs alternating.
 const TURNS: usize = 3;
 
@@ -148,6 +150,38 @@ impl Means<'_> {
         })
     }
 
+    /// One pair from its start to its end, and what `play` does with it. A life that a router's
+    /// own failure ended is noted and lived again.
+    fn live(
+        &self,
+        order: Order,
+        found: &mut Found,
+        mut play: impl FnMut(&mut dyn Pair, &mut Found) -> Result<()>,
+    ) -> Result<()> {
+        for again in 1..=LIVES {
+            let mut pair = self.up(order.system, order.interval_ms)?;
+            let lived = play(pair.as_mut(), found);
+            let logs = if lived.is_err() {
+                pair.logs()
+            } else {
+                String::new()
+            };
+            pair.down();
+            match lived {
+                Err(e) if e.is_the_engines() => {
+                    let trouble = Trouble::new(order, &e.to_string());
+                    println!("{trouble}{logs}");
+                    found.troubles.push(trouble);
+                    if again == LIVES {
+                        return Err(e);
+                    }
+                }
+                lived => return lived,
+            }
+        }
+        Ok(())
+    }
+
     fn wants(&self, part: Part) -> bool {
         self.arguments.only.is_empty() || self.arguments.only.contains(&part)
     }
@@ -204,8 +238,13 @@ fn bench(arguments: &Arguments) -> Result<bool> {
         means.engine.display(),
         if means.huge { "with" } else { "without" }
     );
-    let (mut runs, mut watches) = (Vec::new(), Vec::new());
-    let played = play(&means, &mut runs, &mut watches);
+    let mut found = Found::default();
+    let played = play(&means, &mut found);
+    let Found {
+        runs,
+        watches,
+        troubles,
+    } = found;
     let report = Report {
         setting: Setting {
             twinline: twinline_version(&means.engine)?,
@@ -233,6 +272,7 @@ fn bench(arguments: &Arguments) -> Result<bool> {
             .collect(),
         runs,
         turns: watches,
+        troubles,
     };
     // what was measured is kept even when a later part could not be played
     report.write(&arguments.output)?;
@@ -249,7 +289,15 @@ fn twinline_version(engine: &Path) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-fn play(means: &Means<'_>, runs: &mut Vec<Failover>, watches: &mut Vec<Watch>) -> Result<()> {
+/// What was measured so far.
+#[derive(Default)]
+struct Found {
+    runs: Vec<Failover>,
+    watches: Vec<Watch>,
+    troubles: Vec<Trouble>,
+}
+
+fn play(means: &Means<'_>, found: &mut Found) -> Result<()> {
     let faults = means.faults();
     for &interval_ms in &means.arguments.intervals {
         let rounds = if interval_ms < SLOW_MS {
@@ -263,7 +311,9 @@ fn play(means: &Means<'_>, runs: &mut Vec<Failover>, watches: &mut Vec<Watch>) -
             }
             for system in turns(round) {
                 let order = means.order(interval_ms, system, round, rounds);
-                life(means, &faults, order, runs)?;
+                means.live(order, found, |pair, found| {
+                    faults_of_a_life(pair, &faults, order, &mut found.runs)
+                })?;
             }
         }
         for (part, busy) in [(Part::Idle, 0), (Part::Busy, means.arguments.busy)] {
@@ -273,7 +323,11 @@ fn play(means: &Means<'_>, runs: &mut Vec<Failover>, watches: &mut Vec<Watch>) -
             for turn in 1..=TURNS {
                 for system in turns(turn) {
                     let order = means.order(interval_ms, system, turn, TURNS);
-                    watches.push(watch(means, busy, order)?);
+                    let seconds = means.arguments.seconds / TURNS as f64;
+                    means.live(order, found, |pair, found| {
+                        found.watches.push(watch(pair, busy, seconds, order)?);
+                        Ok(())
+                    })?;
                 }
             }
         }
@@ -281,11 +335,24 @@ fn play(means: &Means<'_>, runs: &mut Vec<Failover>, watches: &mut Vec<Watch>) -
     Ok(())
 }
 
-/// One pair from its start to its end, with all faults on the way.
-fn life(means: &Means<'_>, faults: &[Fault], order: Order, runs: &mut Vec<Failover>) -> Result<()> {
-    let mut pair = means.up(order.system, order.interval_ms)?;
+fn faults_of_a_life(
+    pair: &mut dyn Pair,
+    faults: &[Fault],
+    order: Order,
+    runs: &mut Vec<Failover>,
+) -> Result<()> {
     for &fault in faults {
-        let run = measure::failover(pair.as_mut(), fault, order)?;
+        let played = |run: &Failover| {
+            run.interval_ms == order.interval_ms
+                && run.fault == fault
+                && run.system == order.system
+                && run.round == order.round
+        };
+        // a life that is lived again goes on where the one before ended
+        if runs.iter().any(played) {
+            continue;
+        }
+        let run = measure::failover(pair, fault, order)?;
         println!(
             "{:>5} ms {:<10} {:<10} {:>3}: outage {:>7.1} ms, lost {:>5}, doubled {}{}",
             run.interval_ms,
@@ -301,14 +368,11 @@ fn life(means: &Means<'_>, faults: &[Fault], order: Order, runs: &mut Vec<Failov
         );
         runs.push(run);
     }
-    pair.down();
     Ok(())
 }
 
-fn watch(means: &Means<'_>, busy: u32, order: Order) -> Result<Watch> {
-    let mut pair = means.up(order.system, order.interval_ms)?;
-    let seconds = means.arguments.seconds / TURNS as f64;
-    let watched = measure::watch(pair.as_mut(), busy, seconds, order)?;
+fn watch(pair: &mut dyn Pair, busy: u32, seconds: f64, order: Order) -> Result<Watch> {
+    let watched = measure::watch(pair, busy, seconds, order)?;
     println!(
         "{:>5} ms {:>3} busy   {:<10} {:>3}: {} role changes in {seconds:.0} s, lost {}, longest outage {:.1} ms",
         watched.interval_ms,
@@ -319,7 +383,6 @@ fn watch(means: &Means<'_>, busy: u32, order: Order) -> Result<Watch> {
         watched.lost,
         watched.outage_ms
     );
-    pair.down();
     Ok(watched)
 }
 

@@ -1,9 +1,10 @@
 //! The table for people and `failover.json` for machines.
 
 use crate::judge::{Comparison, Goal, Quiet};
-use crate::measure::{Failover, Watch};
+use crate::measure::{Failover, Order, Watch};
+use crate::pair::System;
 use serde::Serialize;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 use twinline_tests::{LabError, Result};
@@ -33,6 +34,47 @@ pub struct Setting {
     pub load_after: String,
 }
 
+/// A router that failed by itself, so that a pair had to be started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// The interval, ms.
+    pub interval_ms: u32,
+    /// Whose.
+    pub system: System,
+    /// Which round or turn, from 1.
+    pub round: usize,
+    /// What was seen, its first line.
+    pub what: String,
+}
+
+impl Trouble {
+    /// The trouble in the round of an order.
+    #[must_use]
+    pub fn new(order: Order, what: &str) -> Self {
+        Self {
+            interval_ms: order.interval_ms,
+            system: order.system,
+            round: order.round,
+            what: what.lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            interval_ms,
+            system,
+            round,
+            what,
+        } = self;
+        write!(
+            f,
+            "trouble: {interval_ms} ms {system}, round {round}: {what}"
+        )
+    }
+}
+
 /// Everything that was measured, and what it comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -46,12 +88,17 @@ pub struct Report {
     pub runs: Vec<Failover>,
     /// Each turn of watching.
     pub turns: Vec<Watch>,
+    /// Routers that failed by themselves.
+    pub troubles: Vec<Trouble>,
 }
 
 impl Report {
-    /// Whether something was compared and all goals are met.
+    /// Whether something was compared, all goals are met and none of our routers failed by itself.
     #[must_use]
     pub fn all_met(&self) -> bool {
+        if self.troubles.iter().any(|t| t.system == System::Twinline) {
+            return false;
+        }
         let mut goals = self.goals().peekable();
         goals.peek().is_some() && goals.all(|goal| goal.met)
     }
@@ -166,6 +213,9 @@ impl Report {
                 verdict(&q.goal)
             );
         }
+        for trouble in &self.troubles {
+            let _ = writeln!(out, "{trouble}");
+        }
         let (met, all) = (self.goals().filter(|g| g.met).count(), self.goals().count());
         let _ = writeln!(
             out,
@@ -214,7 +264,6 @@ mod tests {
     use super::*;
     use crate::judge;
     use crate::measure::Fault;
-    use crate::pair::System;
 
     fn report(our_outage: f64) -> Report {
         let run = |system, outage_ms: f64| Failover {
@@ -255,6 +304,7 @@ mod tests {
             quiet: Vec::new(),
             runs,
             turns: Vec::new(),
+            troubles: Vec::new(),
         }
     }
 
@@ -264,6 +314,24 @@ mod tests {
         assert!(good.all_met() && good.table().contains("goal MET"));
         assert!(!bad.all_met() && bad.table().contains("goal NOT MET"));
         assert!(bad.table().contains("0 of 1 goals met"));
+    }
+
+    #[test]
+    fn a_router_of_ours_that_failed_by_itself_is_said_and_counts() {
+        let mut troubled = report(30.0);
+        let order = |system| Order {
+            interval_ms: 10,
+            system,
+            round: 3,
+            probes: 1000,
+            phase: 0,
+        };
+        troubled.troubles = vec![Trouble::new(order(System::Keepalived), "died\nlog")];
+        assert!(troubled.all_met());
+        troubled.troubles = vec![Trouble::new(order(System::Twinline), "died\nlog")];
+        assert!(!troubled.all_met());
+        let said = "trouble: 10 ms twinline, round 3: died\n";
+        assert!(troubled.table().contains(said), "{}", troubled.table());
     }
 
     #[test]

@@ -13,6 +13,9 @@ use twinline_tests::{LabError, Result, scenes, status};
 /// How long a change of role may take, besides ten intervals.
 const CHANGE: Duration = Duration::from_secs(15);
 
+/// How often an engine is asked for its events, two seconds each time.
+const ASKED: u32 = 5;
+
 /// Our threshold: as many slots without a heartbeat as VRRP has intervals.
 pub const THRESHOLD: u32 = 3;
 
@@ -46,6 +49,17 @@ impl Twinline {
 
     fn change(&self) -> Duration {
         CHANGE + 10 * Duration::from_millis(u64::from(self.lab.settings.interval_ms))
+    }
+}
+
+/// An engine that busy processes keep from answering is asked again.
+fn patiently<T>(ask: impl Fn() -> Result<T>) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        match ask() {
+            Err(LabError::NoAnswer(_)) if tries < ASKED => tries += 1,
+            answer => return answer,
+        }
     }
 }
 
@@ -107,7 +121,7 @@ impl Pair for Twinline {
 
     fn mark(&mut self) -> Result<()> {
         for (mark, side) in self.marks.iter_mut().zip(Side::BOTH) {
-            let events = status::events(&self.lab.engine(side).socket)?;
+            let events = patiently(|| status::events(&self.lab.engine(side).socket))?;
             *mark = events.last().map_or(0, |event| event.seq);
         }
         Ok(())
@@ -116,7 +130,7 @@ impl Pair for Twinline {
     fn changes(&mut self) -> Result<Changes> {
         let mut changes = Changes::default();
         for (&mark, side) in self.marks.iter().zip(Side::BOTH) {
-            let events = status::events(&self.lab.engine(side).socket)?;
+            let events = patiently(|| status::events(&self.lab.engine(side).socket))?;
             changes.at_least |= events.first().is_some_and(|event| event.seq > mark + 1);
             for event in events.iter().filter(|e| e.seq > mark && e.what == "role") {
                 changes.role_changes += 1;
@@ -146,5 +160,35 @@ impl Pair for Twinline {
             // one that was killed before is only waited for
             let _ = self.lab.kill(side);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_silent_engine_is_asked_again_but_not_for_ever() {
+        let asked = Cell::new(0);
+        let silent_until = |n: u32| {
+            asked.set(0);
+            patiently(|| {
+                asked.set(asked.get() + 1);
+                if asked.get() < n {
+                    Err(LabError::NoAnswer("silent".into()))
+                } else {
+                    Ok(())
+                }
+            })
+        };
+        assert!(silent_until(3).is_ok() && asked.get() == 3);
+        assert!(silent_until(ASKED + 1).is_err() && asked.get() == ASKED);
+        asked.set(0);
+        let refused = patiently(|| -> Result<()> {
+            asked.set(asked.get() + 1);
+            Err(LabError::NotRoot)
+        });
+        assert!(refused.is_err() && asked.get() == 1);
     }
 }
