@@ -55,6 +55,13 @@ struct Drain {
     idle_at_minimum: Option<Vec<u64>>,
 }
 
+impl HandingOver {
+    /// Leaves even if the successor does not answer.
+    pub(super) fn insists(&self) -> bool {
+        matches!(self.then, Then::Exit | Then::Suspended { force: true })
+    }
+}
+
 impl Node {
     /// The best peer that could take over now: healthy, fit, standing by.
     pub(super) fn best_successor(&self) -> Option<u16> {
@@ -139,8 +146,7 @@ impl Node {
             successor: state.successor,
         };
         self.event(subject, Reason::HandoverTimedOut);
-        let insist = matches!(state.then, Then::Exit | Then::Suspended { force: true });
-        if insist {
+        if state.insists() {
             self.leave_active(state.why, state.then);
             return;
         }

@@ -119,30 +119,24 @@ impl Node {
         self.unproven.insert(message.instance, (echo, self.now));
     }
 
-    /// What we tell each peer that we heard from it; a session that is not proven yet in place of
-    /// one that is not there any more.
+    /// What we tell each peer that we heard from it, and the last of each session that could not
+    /// prove itself yet: while the one before it still counts as there, the new one learns by its
+    /// echo that we are here.
     pub(super) fn echoes(&self) -> Vec<Echo> {
         let fresh = self
             .settings
             .failure_window()
             .max(self.settings.interval * 3);
-        let present = |id: u16| self.peers.get(&id).is_some_and(Peer::present);
+        let known = self.peers.values().filter_map(|p| p.echo(self.now));
         let unproven = self
             .unproven
-            .iter()
-            .filter(|(id, (_, at))| self.now.since(*at) < fresh && !present(**id))
-            .map(|(_, (echo, at))| Echo {
+            .values()
+            .map(|(echo, at)| Echo {
                 hold: self.now.since(*at),
                 ..*echo
-            });
-        let mut echoes: Vec<Echo> = unproven.collect();
-        for peer in self.peers.values() {
-            let taken = echoes.iter().any(|e| e.instance == peer.instance());
-            if !taken && echoes.len() < MAX_PEERS {
-                echoes.extend(peer.echo(self.now));
-            }
-        }
-        echoes
+            })
+            .filter(|echo| echo.hold < fresh);
+        known.chain(unproven).take(MAX_PEERS).collect()
     }
 
     fn health_event(&mut self, peer: u16, change: HealthChange, why: Reason) {

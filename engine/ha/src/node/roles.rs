@@ -380,7 +380,12 @@ impl Node {
         if !(expired && self.carrying()) {
             return;
         }
-        self.leave_active(Reason::LeaseExpired, Then::Standby);
+        // A forced suspension or a stop that was under way is not forgotten by that.
+        let then = match &self.phase {
+            Phase::HandingOver(state) if state.insists() => state.then,
+            _ => Then::Standby,
+        };
+        self.leave_active(Reason::LeaseExpired, then);
         if matches!(self.phase, Phase::Standby { .. }) && !faults::on(Fault::LeaseExpiryDeaf) {
             let listen_until = Some(self.now + self.settings.failure_window());
             self.phase = Phase::Standby { listen_until };

@@ -1,4 +1,5 @@
-//! Rule 5: sessions whose boot ids do not grow.
+//! What the simulation found: sessions whose boot ids do not grow (rule 5), and exits from ACTIVE in
+//! the midst of something else.
 
 use super::cluster::{Cluster, ms};
 use crate::message::Role;
@@ -20,6 +21,19 @@ fn rule_05_two_that_refuse_each_other_still_find_together() {
     assert_eq!(c.doubled, 0, "never two forwarders");
 }
 
+/// The same, restarted so soon that the session before still counts as there.
+#[test]
+fn rule_05_a_quick_restart_with_a_smaller_boot_id_hears_the_active() {
+    let mut c = Cluster::settled();
+    c.kill(1);
+    c.hosts[1].boots -= 50;
+    c.forget();
+    c.start(1);
+    c.run(ms(300));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+    assert_eq!(c.doubled, 0, "never two forwarders");
+}
+
 /// Rule 23: what else comes to light in the step in which the lease ran out is not why it left.
 #[test]
 fn rule_23_an_exit_from_active_keeps_its_reason() {
@@ -32,4 +46,14 @@ fn rule_23_an_exit_from_active_keeps_its_reason() {
         changes.first().map(|c| c.1),
         Some(crate::events::Reason::LeaseExpired)
     );
+}
+
+/// A forced suspension whose hand-over is cut short by a stall is a suspension all the same.
+#[test]
+fn rule_11_a_lease_that_runs_out_does_not_undo_a_suspension() {
+    let mut c = Cluster::settled();
+    assert!(c.answer(0, Request::Suspend { force: true }).is_ok());
+    c.stall(0, ms(300));
+    c.run(ms(500));
+    assert_eq!(c.roles(), [Role::Suspended, Role::Active]);
 }
