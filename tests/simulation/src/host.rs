@@ -114,7 +114,8 @@ impl Host {
         self.boots += 1;
         let local = self.clock.local(now);
         // Seconds of the wall above, as `new_boot_id` of the management core has it.
-        let boot = (self.clock.unix_ms(now) / 1000) << 32 | (self.boots * 7919) % 65_536;
+        let chance = (self.boots * 0x9e37_79b9) & 0xffff_ffff;
+        let boot = ((self.clock.unix_ms(now) / 1000) << 32) | chance;
         let config = NodeConfig {
             instance: self.instance,
             boot,

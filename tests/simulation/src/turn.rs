@@ -154,7 +154,8 @@ impl World {
             Action::Announce { from, mac, .. } => {
                 process.announcing += 1;
                 if let Some(station) = station_of(mac).and_then(|s| u8::try_from(s).ok()) {
-                    let at = (now + 3 * US).max(process.worker.hung_until);
+                    // The worker that sends it adopts the gate asked for before in the same turn.
+                    let at = now + self.hosts[i].adoption(now) + US;
                     self.plan(at, What::Announce(i, process.boot, from, station));
                 }
             }
@@ -203,7 +204,8 @@ impl World {
         let arrivals = self.wire.send(now, i);
         self.trace_message(i, &message, arrivals);
         let late = arrivals[0].is_none_or(|at| at - now > self.scenario.wire.longest().max(MS));
-        if late {
+        // Messages that overtake each other are lost ones for who counts sequences.
+        if late || self.wire.spoilt(now, i) {
             let arrived = arrivals[0].unwrap_or(now);
             self.wire_bad = self.wire_bad.max(arrived);
         }

@@ -105,10 +105,18 @@ impl Wire {
         if lost || !self.carrier(at) {
             return [None, None];
         }
-        [
-            Some(arrives(delays[0])),
-            doubled.then(|| arrives(delays[1])),
-        ]
+        let mut first = arrives(delays[0]);
+        if let Some(last) = self.last.get_mut(from).filter(|_| good) {
+            first = first.max(*last);
+            *last = first;
+        }
+        [Some(first), doubled.then(|| arrives(delays[1]))]
+    }
+
+    /// This direction is not good now.
+    #[must_use]
+    pub fn spoilt(&self, at: Ns, from: usize) -> bool {
+        self.now.get(from).is_some_and(|&(_, until)| at < until)
     }
 
     /// Keeps a message that is under way; its name.

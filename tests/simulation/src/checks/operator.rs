@@ -48,9 +48,9 @@ impl Owed {
             return wrong("answered without a word");
         }
         let Ok(_) = result else {
-            let same = role == before.role || matches!(role, Role::Active | Role::Passive);
-            let left = before.role == Role::Active && matches!(role, Role::Suspended);
-            return if left || !same && matches!(role, Role::Suspended) {
+            // What was under way before may end in this very step.
+            let left = before.role == Role::Active && role == Role::Suspended;
+            return if left && before.handing_over_to.is_none() && !before.lapsed {
                 wrong("refused, and done all the same")
             } else {
                 Ok(())
