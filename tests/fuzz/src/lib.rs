@@ -1,0 +1,15 @@
+//! What the fuzz targets do with their bytes.
+//!
+//! - [`frames`]: bytes as frames from the HA port, raw or signed with the right key;
+//! - [`node`]: bytes as the life of one HA node: messages, time, operators, links.
+//!
+//! Both panic when a promise is broken, whoever calls them: libFuzzer (`targets/`), or a test that
+//! plays the committed corpus (`tests/`). The same bytes always do the same.
+#![forbid(unsafe_code)]
+
+pub mod frames;
+pub mod node;
+pub mod script;
+pub mod seal;
+pub mod sessions;
+pub mod wire;
