@@ -18,6 +18,9 @@ use twinline_control::Event;
 
 /// Memory of one engine, in MiB.
 const MEMORY_MB: u64 = 64;
+/// Frames that the HA port's rings hold. Both engines' management cores share one core here, so one
+/// waits while the other runs: a flood fills 512 frames within a millisecond of that.
+const HA_RING: u32 = 4096;
 /// How long an orderly end may take.
 const ORDERLY_END: Duration = Duration::from_secs(10);
 /// How long a control command may take.
@@ -143,12 +146,12 @@ pub fn configuration(
          [eal]\nfile_prefix = \"{prefix}-{name}\"\nmemory_mb = {MEMORY_MB}\nhuge = {huge}\n\
          telemetry = false\n\n"
     );
-    for port in ["lan", "wan", "ha"] {
+    for (port, ring) in [("lan", 512), ("wan", 512), ("ha", HA_RING)] {
         // writing into a String cannot fail
         let _ = write!(
             text,
             "[[port]]\nname = \"{port}\"\n\
-             vdev = \"net_af_packet_{port},iface={port}0,blocksz=4096,framesz=2048,framecnt=512,qpairs=1\"\n\
+             vdev = \"net_af_packet_{port},iface={port}0,blocksz=4096,framesz=2048,framecnt={ring},qpairs=1\"\n\
              kernel_interface = \"{port}0\"\nrx_descriptors = 512\ntx_descriptors = 512\n\n"
         );
     }
