@@ -201,17 +201,22 @@ impl Topology {
     pub fn frames_from(&self, side: Side) -> Result<u64> {
         let mut sum = 0;
         for leg in [Leg::Lan, Leg::Wan] {
-            let text = netns::ip(
-                self.switch(leg),
-                &format!("-j -s link show dev {}", side.name()),
-            )?;
-            sum += serde_json::from_str::<serde_json::Value>(&text)
-                .ok()
-                .and_then(|v| v.pointer("/0/stats64/rx/packets")?.as_u64())
-                .unwrap_or(0);
+            sum += frames_from(self.switch(leg), side)?;
         }
         Ok(sum)
     }
+}
+
+/// Frames that came into the switch of a namespace from an appliance since the beginning.
+///
+/// # Errors
+/// When iproute2 refuses.
+pub fn frames_from(switch: &str, side: Side) -> Result<u64> {
+    let text = netns::ip(switch, &format!("-j -s link show dev {}", side.name()))?;
+    let value = serde_json::from_str::<serde_json::Value>(&text).ok();
+    Ok(value
+        .and_then(|v| v.pointer("/0/stats64/rx/packets")?.as_u64())
+        .unwrap_or(0))
 }
 
 /// Makes the bridge `sw` in a namespace: a switch.

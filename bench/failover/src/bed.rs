@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use twinline_tests::run::Run;
-use twinline_tests::topology::{Side, plug, switch, wire};
+use twinline_tests::topology::{Side, frames_from, plug, switch, wire};
 use twinline_tests::{LabError, Result, netns};
 
 /// The client.
@@ -34,6 +34,7 @@ pub struct Bed {
     /// The server's namespace.
     pub server: String,
     lan: String,
+    wan: String,
     a: Router,
     b: Router,
 }
@@ -79,6 +80,7 @@ impl Bed {
             client,
             server,
             lan,
+            wan,
             a: Router::new(a)?,
             b: Router::new(b)?,
         })
@@ -107,6 +109,27 @@ impl Bed {
             .forwarding
             .write_all_at(if on { b"1" } else { b"0" }, 0)
             .map_err(LabError::io("net.ipv4.ip_forward"))
+    }
+
+    /// Lets client and server forget who has the virtual addresses: after a dual master they may
+    /// know the wrong router, which goes on forwarding for them unnoticed, and keepalived does
+    /// not correct that by itself.
+    ///
+    /// # Errors
+    /// When iproute2 refuses.
+    pub fn forget_neighbours(&self) -> Result<()> {
+        for host in [&self.client, &self.server] {
+            netns::ip(host, "neighbour flush dev eth0")?;
+        }
+        Ok(())
+    }
+
+    /// Frames that came into both switches from a router since the beginning.
+    ///
+    /// # Errors
+    /// When iproute2 refuses, or its output is not understood.
+    pub fn frames_from(&self, side: Side) -> Result<u64> {
+        frames_from(&self.lan, side).and_then(|lan| Ok(lan + frames_from(&self.wan, side)?))
     }
 
     /// Pulls or plugs a router's LAN cable at the switch.

@@ -332,6 +332,7 @@ impl Pair for Keepalived {
             std::thread::sleep(still);
             self.a.alive()?;
             if self.settled()? && self.changes()?.role_changes == 0 {
+                self.bed.forget_neighbours()?;
                 return Ok(());
             }
             if begin.elapsed() > 4 * CHANGE {
@@ -356,6 +357,10 @@ impl Pair for Keepalived {
             (&self.bed.server, SERVER_IP),
             rate,
         )
+    }
+
+    fn frames_from_a(&self) -> Result<u64> {
+        self.bed.frames_from(Side::A)
     }
 
     fn kill(&mut self) -> Result<()> {

@@ -366,6 +366,9 @@ fn faults_of_a_life(
                 .as_ref()
                 .map_or(String::new(), |why| format!("; FAILED: {why}"))
         );
+        if run.failed.is_some() {
+            println!("{}", pair.logs());
+        }
         runs.push(run);
     }
     Ok(())

@@ -132,14 +132,18 @@ pub struct Order {
 pub fn failover(pair: &mut dyn Pair, fault: Fault, order: Order) -> Result<Failover> {
     let mut tries = 0;
     // a pair that changes sides in the warm-up would be hit at the wrong end
-    let (probe, meter) = loop {
+    let (probe, meter, through_a) = loop {
         pair.settle()?;
         let meter = StallMeter::start(&[0, 1]);
+        let before = pair.frames_from_a()?;
         let probe = pair.probe(order.probes)?;
         let phase = u64::from(order.interval_ms) * u64::from(order.phase);
         std::thread::sleep(WARM_UP + Duration::from_micros(phase));
+        // each probe makes two frames out of the active one, besides its heartbeats or adverts
+        let passed = pair.frames_from_a()?.saturating_sub(before);
+        let through_a = passed as f64 > 1.5 * f64::from(order.probes) * WARM_UP.as_secs_f64();
         if pair.is_settled() {
-            break (probe, meter);
+            break (probe, meter, through_a);
         }
         probe.stop(LINGER, LATE)?;
         tries += 1;
@@ -167,6 +171,7 @@ pub fn failover(pair: &mut dyn Pair, fault: Fault, order: Order) -> Result<Failo
         pair.set_cable(true)?;
     }
     let failed = match taken {
+        Ok(()) if !through_a => Some("before the event no traffic came through A".into()),
         Ok(()) => unended(&report),
         Err(e) if e.is_the_engines() => Some(e.to_string()),
         Err(e) => return Err(e),

@@ -62,6 +62,12 @@ pub trait Pair {
     /// When its sockets cannot be made.
     fn probe(&self, rate: u32) -> Result<UdpProbe>;
 
+    /// Frames that came out of A into the switches since the beginning.
+    ///
+    /// # Errors
+    /// When a switch does not say.
+    fn frames_from_a(&self) -> Result<u64>;
+
     /// A's power fails: its process is gone at once, and what it forwarded stands still.
     ///
     /// # Errors
@@ -105,7 +111,7 @@ pub trait Pair {
     /// What owns everything that the pair made on the machine.
     fn run(&self) -> &Run;
 
-    /// The last lines of both routers' logs.
+    /// The last lines of both routers' logs, and what else explains a failure.
     fn logs(&self) -> String;
 
     /// Kills both routers and waits for their ends, so that the next pair finds the machine free.

@@ -1,6 +1,7 @@
 //! Our pair, in the lab's bed.
 
 use crate::pair::{Changes, Pair};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use twinline_tests::engine::Settings;
@@ -8,7 +9,7 @@ use twinline_tests::lab::Lab;
 use twinline_tests::probe::udp::UdpProbe;
 use twinline_tests::run::Run;
 use twinline_tests::topology::{Leg, Side};
-use twinline_tests::{LabError, Result, scenes, status};
+use twinline_tests::{LabError, Result, netns, scenes, status};
 
 /// How long a change of role may take, besides ten intervals.
 const CHANGE: Duration = Duration::from_secs(15);
@@ -99,6 +100,10 @@ impl Pair for Twinline {
         UdpProbe::start(&self.lab.topology, rate)
     }
 
+    fn frames_from_a(&self) -> Result<u64> {
+        self.lab.topology.frames_from(Side::A)
+    }
+
     fn kill(&mut self) -> Result<()> {
         // the kernel takes its time over the rings: its end is waited for when B is active
         self.lab.engine(Side::A).signal(libc::SIGKILL)
@@ -152,7 +157,22 @@ impl Pair for Twinline {
     }
 
     fn logs(&self) -> String {
-        self.lab.logs()
+        let mut out = self.lab.logs();
+        for side in Side::BOTH {
+            for words in ["show ha", "show link-pairs", "show ports"] {
+                // one that ended has nothing to say
+                if let Ok(answer) = self.lab.engine(side).ctl(words) {
+                    // writing into a String cannot fail
+                    let _ = write!(out, "\n  {side} {words}: {answer}");
+                }
+            }
+        }
+        for leg in [Leg::Lan, Leg::Wan] {
+            let switch = self.lab.topology.switch(leg);
+            let learnt = netns::command(&["bridge", "-n", switch, "fdb", "show", "br", "sw"]);
+            let _ = write!(out, "\n  {leg:?} switch: {}", learnt.unwrap_or_default());
+        }
+        out
     }
 
     fn down(&mut self) {
