@@ -13,6 +13,7 @@ use twinline_control::{Event, HaStatus};
 use twinline_tests::engine::{self, Settings};
 use twinline_tests::heartbeats::HaTap;
 use twinline_tests::lab::Lab;
+use twinline_tests::stall::StallMeter;
 use twinline_tests::topology::Side;
 use twinline_tests::{scenes, status};
 use twinline_wire::heartbeat::{Auth, DropCause, Expect, Key, StackName, parse};
@@ -26,6 +27,27 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Two intervals: a machine that holds a thread for longer than this makes health itself.
+const UNFAIR_MS: f64 = 100.0;
+
+/// Runs a test, alone. One that fails while the machine itself held a thread for longer than
+/// [`UNFAIR_MS`] proves nothing, and is run again, three times at most; it says so.
+fn on_a_fair_machine(test: fn()) {
+    let _alone = alone();
+    for left in (0..3).rev() {
+        let meter = StallMeter::start(&[0, 1]);
+        let result = std::panic::catch_unwind(test);
+        let stall_ms = meter.finish();
+        match result {
+            Ok(()) => return,
+            Err(_) if stall_ms > UNFAIR_MS && left > 0 => {
+                println!("run again: the machine held a thread for {stall_ms:.0} ms");
+            }
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
 }
 
 /// A settled pair, A the active one; nothing but an event that a test makes moves the role.
@@ -166,7 +188,10 @@ fn signed_with(frame: &[u8], key: &PathBuf) -> bool {
 
 #[test]
 fn rule_05_a_key_is_exchanged_without_a_gap() {
-    let _alone = alone();
+    on_a_fair_machine(a_key_is_exchanged_without_a_gap);
+}
+
+fn a_key_is_exchanged_without_a_gap() {
     let lab = pair();
     let Keys { old, new } = &Keys::lay(&lab);
     let mark = Mark::now(&lab);
@@ -203,7 +228,10 @@ fn rule_05_a_key_is_exchanged_without_a_gap() {
 
 #[test]
 fn rule_05_keys_in_the_wrong_order_are_an_alarm_with_the_remedy() {
-    let _alone = alone();
+    on_a_fair_machine(keys_in_the_wrong_order_are_an_alarm_with_the_remedy);
+}
+
+fn keys_in_the_wrong_order_are_an_alarm_with_the_remedy() {
     let mut lab = pair();
     let Keys { old, new } = &Keys::lay(&lab);
     let mark = Mark::now(&lab);
@@ -228,9 +256,10 @@ fn rule_05_keys_in_the_wrong_order_are_an_alarm_with_the_remedy() {
     // what was left out is done: the pair heals by itself
     use_keys(&lab, Side::A, old, Some(new));
     assert_eq!(lab.settle(Some(Side::A), CHANGE).unwrap(), Side::A);
-    let cleared = |s: &status::Status| s.alarms.is_empty();
+    let refused = dropped(&lab, Side::A, "bad_key");
+    heartbeats_go_on(&lab, "healed");
+    assert_eq!(dropped(&lab, Side::A, "bad_key"), refused);
     for side in Side::BOTH {
-        lab.wait_for(side, "no alarm", CHANGE, cleared).unwrap();
         let mut events = mark.since(&lab, side);
         events.retain(|event| event.what == "role");
         assert!(events.is_empty(), "{side}: {events:#?}");
@@ -253,11 +282,20 @@ fn replayed(lab: &Lab, to: Side, frames: &[Vec<u8>], cause: &str) {
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(dropped(lab, to, cause), wanted, "{cause}");
     mark.steady(lab, cause);
+    for side in Side::BOTH {
+        // what it said of it, if anything
+        for event in mark.since(lab, side) {
+            println!("{cause}: {side}: {event:?}");
+        }
+    }
 }
 
 #[test]
 fn rule_05_a_replayed_capture_moves_nothing() {
-    let _alone = alone();
+    on_a_fair_machine(a_replayed_capture_moves_nothing);
+}
+
+fn a_replayed_capture_moves_nothing() {
     let mut lab = pair();
     let capture = HaTap::open(&lab.topology, Side::B)
         .unwrap()
@@ -278,7 +316,10 @@ fn rule_05_a_replayed_capture_moves_nothing() {
 
 #[test]
 fn rule_05_a_capture_makes_no_active_peer_for_one_that_was_restarted() {
-    let _alone = alone();
+    on_a_fair_machine(a_capture_makes_no_active_peer_for_one_that_was_restarted);
+}
+
+fn a_capture_makes_no_active_peer_for_one_that_was_restarted() {
     let mut lab = pair();
     let capture = HaTap::open(&lab.topology, Side::B)
         .unwrap()
