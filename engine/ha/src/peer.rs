@@ -257,7 +257,7 @@ impl Peer {
     ///
     /// A new boot id is a new session. It is believed at once when it is the largest ever heard
     /// from this instance (boot ids grow with the peer's clock). A smaller one (the peer's clock
-    /// was set back, or this is an old capture) is believed only while no session is alive and
+    /// was set back, or this is an old capture) is believed only while no session is heard and
     /// when it echoes something that we sent lately in this very run, which no capture can.
     ///
     /// # Errors
@@ -289,7 +289,10 @@ impl Peer {
             });
         }
         let newest = boot > self.highest_boot;
-        let proven = !self.present()
+        // A process that was restarted at once is heard before the silence of the one before it is
+        // long enough to be a failure; a session that misses no slot is never replaced.
+        let over = !self.present() || self.missed > 0;
+        let proven = over
             && !self.retired.contains(&boot)
             && echoes.iter().any(|e| {
                 e.instance == own.instance && e.boot == own.boot && e.seq >= own.recent_seq
