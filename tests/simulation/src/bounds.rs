@@ -30,10 +30,13 @@ pub struct Bounds {
     ///
     /// The lesser claim hears the better one at most `I + D + T` after the loss (rule 9: it yields
     /// at once), the better one says so in a heartbeat of its own if claims crossed on the way, and
-    /// the worker closes within `A`. One that does not run closes by its lease, which ends before
+    /// the worker closes within `A`. The same holds where both become
+    /// ACTIVE within `crossing`, or an operator lets both back in at once. One that does not run closes by its lease, which ends before
     /// `W` after the last heartbeat that it sent (rule 11). On a wire that loses nothing the bound
     /// is zero: never.
     pub two_forwarders: Ns,
+    /// Two that become ACTIVE within this of each other could not know: `D + 2 T`.
+    pub crossing: Ns,
     /// Check (b): how long after the last fault, command or reload exactly one is ACTIVE, is fit if
     /// anybody is, and stays so:
     ///
@@ -84,6 +87,7 @@ impl Bounds {
             interval,
             window,
             shortest_window: ns(least_i) * u64::from(least_n),
+            crossing: delay + 2 * turn,
             two_forwarders: 2 * interval + 2 * delay + 2 * turn + adopts,
             settled: grace + 9 * window + 4 * (interval + delay + turn + adopts) + 500 * MS,
             handover: 4 * ((interval / 4).min(10 * MS) + delay + turn)

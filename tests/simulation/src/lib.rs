@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 pub mod bounds;
+#[cfg(any(test, feature = "faults"))]
+pub mod catalogue;
 pub mod checks;
 pub mod clock;
 pub mod faults;

@@ -41,7 +41,59 @@ fn main() -> ExitCode {
     if let Some(seed) = options.seed {
         return replay(seed, options.deeds);
     }
+    if options.faults {
+        return faults(&options, threads);
+    }
     seeds(&options, threads)
+}
+
+#[cfg(not(feature = "faults"))]
+fn faults(_: &Options, _: usize) -> ExitCode {
+    eprintln!(
+        "this build has no deliberate faults: cargo run -p twinline-simulation --features faults"
+    );
+    ExitCode::FAILURE
+}
+
+/// Every deliberate fault in turn: which check catches it, after how many seeds.
+#[cfg(feature = "faults")]
+fn faults(options: &Options, threads: usize) -> ExitCode {
+    use twinline_simulation::catalogue::{all, caught};
+    let faults = all();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let missed = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(&fault) =
+                    faults.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                {
+                    match caught(fault, options.from, options.seeds) {
+                        Some((seed, after, violation)) => println!(
+                            "{fault:<24} caught after {after:>4} seeds (seed {seed}) by {}: {}",
+                            violation.check.name(),
+                            violation.text
+                        ),
+                        None => {
+                            missed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            println!("{fault:<24} NOT CAUGHT in {} seeds", options.seeds);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let missed = missed.into_inner();
+    println!(
+        "{} of {} deliberate faults caught",
+        faults.len() - missed,
+        faults.len()
+    );
+    if missed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn replay(seed: u64, deeds: Option<usize>) -> ExitCode {

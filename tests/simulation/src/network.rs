@@ -128,6 +128,8 @@ pub struct Sent {
     pub src: u8,
     /// To which.
     pub dst: u8,
+    /// Somebody was ACTIVE then.
+    pub due: bool,
     /// Copies that reached each station.
     pub copies: [u8; STATIONS],
 }
@@ -141,11 +143,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// A new frame; its number.
-    pub fn send(&mut self, at: Ns, src: u8, dst: u8) -> u32 {
+    pub fn send(&mut self, at: Ns, src: u8, dst: u8, due: bool) -> u32 {
         self.sent.push_back(Sent {
             at,
             src,
             dst,
+            due,
             copies: [0; STATIONS],
         });
         self.first + u32::try_from(self.sent.len()).unwrap_or(0) - 1
@@ -225,8 +228,8 @@ mod tests {
     #[test]
     fn the_ledger_counts_copies() {
         let mut ledger = Ledger::default();
-        let a = ledger.send(5, 0, 2);
-        let b = ledger.send(6, 1, BROADCAST);
+        let a = ledger.send(5, 0, 2, true);
+        let b = ledger.send(6, 1, BROADCAST, true);
         ledger.reached(b, 3);
         ledger.reached(b, 3);
         ledger.reached(a, 2);

@@ -185,7 +185,9 @@ impl Oracle {
         if message.boot > largest {
             return Session::New;
         }
-        let closed = peer.is_some_and(|p| p.there() || p.past.contains(&message.boot));
+        // A session is over when it missed a slot and a newer one shows that it hears us.
+        let alive = |p: &Judged| p.there() && p.silent_slots == 0;
+        let closed = peer.is_some_and(|p| alive(p) || p.past.contains(&message.boot));
         if message.boot == 0 || closed {
             return Session::Refused;
         }

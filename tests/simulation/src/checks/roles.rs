@@ -31,6 +31,8 @@ pub struct Watch {
     pub hold: bool,
     /// A stop was asked for.
     pub stopping: bool,
+    /// When it last became ACTIVE.
+    pub active_since: Ns,
     /// When it last stopped being ACTIVE, or started.
     pub standing_since: Ns,
     /// When its configuration was last reloaded.
@@ -123,6 +125,7 @@ impl Watch {
             memory: Memory::default(),
             hold: false,
             stopping: false,
+            active_since: 0,
             standing_since: 0,
             reloaded: 0,
             granted: [None; 3],
@@ -143,7 +146,7 @@ impl Watch {
         self.hold = false;
         self.stopping = false;
         self.standing_since = now;
-        self.granted = [None; 3];
+        self.granted = [self.granted[0], None, None];
         self.deaf_until = None;
         self.init_since = local;
         if file.active {
@@ -252,7 +255,7 @@ impl Watch {
     }
 
     fn entered(&mut self, turn: &Turn<'_>, to: Role, why: Reason) -> Finding {
-        if to == Role::Suspended && why == Reason::OperatorSuspended {
+        if to == Role::Suspended && !self.memory.latched {
             self.memory.suspended = true;
         }
         if to == Role::Init {
@@ -284,6 +287,7 @@ impl Watch {
         }
         self.deaf_until = None;
         self.hold = false;
+        self.active_since = turn.now;
         Ok(())
     }
 
