@@ -100,9 +100,14 @@ impl Node {
             to_us.then_some(p.instance())
         });
         if let Some(from) = handed {
-            // Not where a third one is ACTIVE to whom we would yield in the next step (rule 9).
+            // Not where we would yield in the next step (rule 9): to a third one that is ACTIVE, or
+            // to one whose gate is closed already, so that nothing is left to be taken over.
+            let open = self
+                .peers
+                .get(&from)
+                .is_some_and(|p| p.says(Flags::GATE_OPEN));
             let ours = self.epoch.saturating_add(1);
-            if self.fit() && self.better_rival(ours, Some(from)).is_none() {
+            if self.fit() && self.better_rival(ours, open.then_some(from)).is_none() {
                 let deadline = self.now + self.failure_window_with(from).saturating_mul(4);
                 self.become_active(Reason::PeerHandsOver, Some(TakingOver { from, deadline }));
                 return true;

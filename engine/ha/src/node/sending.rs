@@ -44,6 +44,10 @@ impl Node {
                 self.now + every
             };
         }
+        if self.lease_until.is_some() {
+            // An impatient peer was heard since the last one was planned: its lease is shorter.
+            self.next_send = self.next_send.min(self.now + self.send_every());
+        }
         self.urgent = false;
         self.share_macs();
         self.mark_recent();

@@ -307,3 +307,70 @@ fn rule_09_a_role_that_would_be_yielded_at_once_is_not_taken() {
     }
     assert_eq!(node.role(), Role::Active);
 }
+
+/// Found by the fuzz target `node`: the next heartbeat was planned before a peer with a shorter
+/// patience was heard, so the first lease of the tenure ended before it was renewed.
+#[test]
+fn rule_11_an_impatient_peer_heard_between_two_heartbeats_costs_no_role() {
+    let mut node = node(SavedState::default());
+    let us = |us: u64| Time::ZERO + Duration::from_micros(us);
+    let hear = |node: &mut Node, at, messages: &[Message]| {
+        node.step(&Observation {
+            messages,
+            links: Some(&UP),
+            ..Observation::quiet(at, 5)
+        });
+    };
+    let active = |seq, flags, failure_threshold| Message {
+        instance: 2,
+        boot: 90,
+        seq,
+        body: Body::Heartbeat(Heartbeat {
+            role: Role::Active,
+            flags: flags | Flags::FIT | Flags::GATE_OPEN,
+            successor: 1,
+            failure_threshold,
+            ..plain()
+        }),
+    };
+    for (seq, at) in (1..).zip([0, 10_000, 20_000, 30_000]) {
+        hear(&mut node, us(at), &[active(seq, Flags::default(), 3)]);
+    }
+    assert_eq!(node.role(), Role::Passive);
+    let mut now = us(31_000);
+    hear(&mut node, now, &[active(5, Flags::HANDING_OVER, 1)]);
+    assert_eq!(node.role(), Role::Active);
+    for _ in 0..50 {
+        // A little late, as every real loop is.
+        now = node.next_deadline().max(now) + Duration::from_micros(50);
+        hear(&mut node, now, &[]);
+        assert_eq!((node.role(), node.flaps()), (Role::Active, 0), "{now:?}");
+    }
+}
+
+/// Found by the fuzz target `node`: as above, with nobody but the one that hands over.
+#[test]
+fn rule_09_nothing_is_taken_over_from_a_closed_gate_with_a_better_claim() {
+    let mut node = node(SavedState::default());
+    for seq in 1..=40u64 {
+        let messages = [Message {
+            instance: 2,
+            boot: 90,
+            seq,
+            body: Body::Heartbeat(Heartbeat {
+                role: Role::Active,
+                flags: Flags::FIT | Flags::HANDING_OVER,
+                successor: 1,
+                pairs_up: 2,
+                pairs_total: 2,
+                ..plain()
+            }),
+        }];
+        node.step(&Observation {
+            messages: &messages,
+            links: Some(&UP),
+            ..Observation::quiet(Time::ZERO + ms(seq * 10), 5)
+        });
+    }
+    assert_eq!((node.role(), node.flaps()), (Role::Passive, 0));
+}
