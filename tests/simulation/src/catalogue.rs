@@ -37,7 +37,7 @@ pub fn all() -> Vec<Deliberate> {
 /// were run, and what caught it.
 #[must_use]
 pub fn caught(fault: Deliberate, from: u64, seeds: u64) -> Option<(u64, u64, Violation)> {
-    let found = (0..seeds).find_map(|n| {
+    (0..seeds).find_map(|n| {
         let seed = from.wrapping_add(n);
         if run(seed, usize::MAX, false).violation.is_some() {
             // It proves nothing with the fault if it fails without it.
@@ -51,8 +51,7 @@ pub fn caught(fault: Deliberate, from: u64, seeds: u64) -> Option<(u64, u64, Vio
         choose(None);
         sabotage(None);
         violation.map(|v| (seed, n + 1, v))
-    });
-    found
+    })
 }
 
 #[cfg(test)]

@@ -98,6 +98,7 @@ impl Switch {
         }
         let known = self.table.get(usize::from(frame.dst)).copied().flatten();
         let mut out = Outlets::default();
+        #[allow(clippy::needless_range_loop, reason = "the port's number is meant")]
         for p in 0..PORTS {
             let number = u8::try_from(p).unwrap_or(0);
             let wanted = number != port && known.is_none_or(|k| k == number);

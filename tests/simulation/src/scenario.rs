@@ -365,7 +365,7 @@ impl Deeds {
             19 => Deed::PullHaCable(length),
             20..=24 => {
                 let side = if self.r.coin() { Side::Lan } else { Side::Wan };
-                Deed::PullCable(host, side, self.r.spread(10 * MS, 5 * SEC))
+                Deed::PullCable(host, side, self.r.spread(10 * MS, 12 * SEC))
             }
             25 => {
                 let by = i64::try_from(self.r.spread(1, 60_000)).unwrap_or(0);

@@ -210,7 +210,8 @@ impl World {
             self.wire_bad = self.wire_bad.max(arrived);
         }
         let kept = &mut self.captures[i];
-        if kept.len() < 40 || kept.first().is_some_and(|m| m.boot == boot) && seq % 16 == 0 {
+        if kept.len() < 40 || kept.first().is_some_and(|m| m.boot == boot) && seq.is_multiple_of(16)
+        {
             if kept.len() >= 40 {
                 kept.remove(0);
             }
@@ -308,10 +309,10 @@ impl World {
         let memory = self.hosts[i].watch.memory;
         self.hosts[i].file.1 = memory;
         let file = self.hosts[i].file.clone();
-        if let Some(last) = self.hosts[i].files.last_mut() {
-            if last.0 == Default::default() {
-                *last = file;
-            }
+        if let Some(last) = self.hosts[i].files.last_mut()
+            && last.0 == Default::default()
+        {
+            *last = file;
         }
         let moves = done
             .events

@@ -118,6 +118,7 @@ pub struct World {
     pub(crate) calm_changes: u64,
     /// When somebody was last let back into the election, and the time before.
     let_in: [Ns; 2],
+    unfit_since: Option<Ns>,
     pub(crate) tally: Tally,
     pub(crate) violation: Option<Violation>,
     pub(crate) traced: Option<Vec<String>>,
@@ -155,6 +156,7 @@ impl World {
             moved: 0,
             calm_changes: 0,
             let_in: [0; 2],
+            unfit_since: None,
             tally: Tally::default(),
             violation: None,
             traced: trace.then(Vec::new),
@@ -452,7 +454,7 @@ impl World {
         self.plan(self.now + gap, What::Send(station, number));
         let src = u8::try_from(station).unwrap_or(0);
         self.stations[station].1 += 1;
-        let dst = if self.stations[station].1 % 6 == 0 {
+        let dst = if self.stations[station].1.is_multiple_of(6) {
             BROADCAST
         } else {
             (src + 2 + u8::from(self.traffic.coin())) % 4
@@ -498,6 +500,7 @@ impl World {
         }
     }
 
+    #[allow(clippy::wrong_self_convention, reason = "the frame goes to the switch")]
     fn to_switch(&mut self, i: usize, side: Side, frame: Frame) {
         if self.hosts[i].carrier(side, self.now) {
             let port = u8::from(i == 1);
@@ -620,7 +623,30 @@ impl World {
                 self.fail(None, check, said);
             }
         }
+        self.check_unfit();
         self.check_election();
+    }
+
+    /// Rule 18: an unfit ACTIVE does not stay while a fit peer stands by that it hears.
+    fn check_unfit(&mut self) {
+        let patience = 4 * self.bounds.window + self.bounds.handover + SEC;
+        let ran = self.not_run.max(self.wire_bad) + self.bounds.window * 2;
+        let stays = |i: usize| {
+            let (host, other) = (&self.hosts[i], &self.hosts[1 - i]);
+            let fit = |h: &Host| h.process.as_ref().is_some_and(|p| p.node.is_fit());
+            let heard = host.process.as_ref().is_some_and(|p| {
+                let peer = p.oracle.peer(other.instance);
+                peer.is_some_and(|p| p.health == twinline_ha::Health::Healthy)
+            });
+            let waits = other.role() == Role::Passive && fit(other) && other.stands();
+            host.role() == Role::Active && !fit(host) && heard && waits && self.now > ran
+        };
+        if !(stays(0) || stays(1)) {
+            self.unfit_since = None;
+        } else if self.now - *self.unfit_since.get_or_insert(self.now) > patience {
+            let said = "an unfit instance stays ACTIVE beside a fit one".into();
+            self.fail(None, Check::Election, said);
+        }
     }
 
     /// Check (b).
@@ -665,10 +691,8 @@ impl World {
         }
         self.disturb(now);
         match deed {
-            Deed::Crash { host, down, file } => {
-                if self.hosts[host].process.take().is_some() {
-                    self.plan(now + down.max(MS), What::Start(host, file));
-                }
+            Deed::Crash { host, down, file } if self.hosts[host].process.take().is_some() => {
+                self.plan(now + down.max(MS), What::Start(host, file));
             }
             Deed::StallManagement(i, length) | Deed::Freeze(i, length) => {
                 self.stall(i, now + length);
