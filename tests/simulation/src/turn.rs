@@ -284,7 +284,8 @@ impl World {
             carries: there.carries(now),
             settings: there.settings.clone(),
             flaps: there.watch.memory.flaps,
-            hold: there.watch.hold,
+            // It is ACTIVE already when the old one leaves.
+            hold: there.watch.hold || (there.role() == Role::Active && there.watch.held),
             standing_since: there.watch.standing_since,
             reloaded: there.watch.reloaded,
             switchover: there.watch.granted[0],

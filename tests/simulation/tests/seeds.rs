@@ -31,7 +31,7 @@ fn seeds_that_once_failed_pass() {
 #[test]
 fn the_first_hundred_seeds_pass() {
     let failed = Mutex::new(Vec::new());
-    search(1, 150, 2, |outcome| {
+    search(1, 100, 2, |outcome| {
         if let Some(violation) = &outcome.violation {
             failed
                 .lock()

@@ -29,6 +29,8 @@ pub struct Watch {
     pub memory: Memory,
     /// An operator moved the role away from here; preemption waits.
     pub hold: bool,
+    /// That was so when it became ACTIVE.
+    pub held: bool,
     /// A stop was asked for.
     pub stopping: bool,
     /// When it last became ACTIVE.
@@ -124,6 +126,7 @@ impl Watch {
         Self {
             memory: Memory::default(),
             hold: false,
+            held: false,
             stopping: false,
             active_since: 0,
             standing_since: 0,
@@ -176,6 +179,7 @@ impl Watch {
                 self.memory.flaps = 0;
                 self.memory.latched = false;
                 self.hold = false;
+                self.held = false;
             }
             Request::Resume => {
                 self.memory.suspended = false;
@@ -286,7 +290,7 @@ impl Watch {
             return find(Check::Roles, text);
         }
         self.deaf_until = None;
-        self.hold = false;
+        self.held = std::mem::take(&mut self.hold);
         self.active_since = turn.now;
         Ok(())
     }
