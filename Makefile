@@ -4,7 +4,9 @@
 #   make test    runs all tests
 #
 # More: make run LAB=stay (keeps the lab up), make lab (scenes without a terminal, exit code),
-# make bench-forward (against dpdk-testpmd), make lint, make clean-lab (after a power cut).
+# make sim SEEDS=n or SEED=n (the simulation), make fuzz SECONDS=n, make bench-forward (against
+# dpdk-testpmd), make bench-failover (against keepalived), make lint, make clean-lab (after a power
+# cut).
 
 # Our own shell, so that PATH holds the cargo that setup/rust.sh found or installed.
 SHELL := /bin/bash
@@ -13,7 +15,7 @@ SHELL := /bin/bash
 LAB ?=
 LAB_OPTIONS ?=
 
-.PHONY: run lab test lint fmt setup clean-lab build bench-forward
+.PHONY: run lab test lint fmt setup clean-lab build sim fuzz bench-forward bench-failover
 
 setup:
 	@sh setup/packages.sh
@@ -49,3 +51,20 @@ bench-forward: setup
 	  cargo build --release -p twinline-bench --bin bench-forward --features shared --target-dir target/shared; \
 	  sh setup/hugepages.sh target/release target/release/bench-forward \
 	    --shared-binary target/shared/release/bench-forward
+
+bench-failover: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; \
+	  cargo build --release -p twinline -p twinline-bench-failover -p hugepages-setup; \
+	  sh setup/hugepages.sh target/release target/release/bench-failover \
+	    --engine target/release/twinline
+
+SEEDS ?= 1000
+SEED ?=
+sim: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; \
+	  cargo run --profile sim -p twinline-simulation --bin sim -- \
+	    $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+SECONDS ?= 60
+fuzz: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; sh setup/fuzz.sh $(SECONDS)
