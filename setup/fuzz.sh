@@ -85,12 +85,12 @@ if ! (cd "$package" && RUSTFLAGS=$flags cargo build --quiet --locked --profile f
 fi
 say "built in $(($(date +%s) - started)) s"
 
-# play TARGET ARGS...: what is the same in every run. A script or frame takes well under a
-# millisecond: five seconds are a hang.
+# play TARGET ARGS...: what is the same in every run. A script takes milliseconds, a frame less; a
+# minute is a hang, and not just a busy machine that stood still (libFuzzer counts wall time).
 play() {
     target=$1
     shift
-    "$build/$host/fuzz/fuzz-$target" -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=5 "$@"
+    "$build/$host/fuzz/fuzz-$target" -rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=60 "$@"
 }
 
 if [ $replay = yes ]; then

@@ -19,7 +19,7 @@ pub enum Verdict {
     /// A boot id of the past: to be refused, and to change nothing but what we echo, which is how
     /// a session that is alive may prove it.
     Refused,
-    /// A smaller boot id that echoes us: taken when the echo is recent and no session is alive. It
+    /// A smaller boot id that echoes us: taken when the echo is recent and no session is heard. It
     /// has to be judged alone, with [`Sessions::settle`].
     Open,
     /// Not of a peer, or of one peer too many.
