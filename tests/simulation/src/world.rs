@@ -449,7 +449,7 @@ impl World {
             return;
         }
         let dense = self.now < self.dense_until;
-        let gap = if dense { 300 * US } else { 150 * MS };
+        let gap = if dense { 500 * US } else { 250 * MS };
         let gap = gap + self.traffic.below(gap);
         self.plan(self.now + gap, What::Send(station, number));
         let src = u8::try_from(station).unwrap_or(0);
