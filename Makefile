@@ -33,7 +33,8 @@ lab: build
 test: setup
 	@sh setup/test.sh
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo build -p twinline -p hugepages-setup; \
-	  TWINLINE_BIN="$$PWD/target/debug/twinline" sh setup/hugepages.sh target/debug cargo test --workspace
+	  TWINLINE_BIN="$$PWD/target/debug/twinline" sh setup/hugepages.sh target/debug \
+	  cargo test --workspace --exclude twinline-simulation
 
 lint: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo fmt --all --check; \

@@ -352,6 +352,18 @@ impl Node {
     /// Applies a reload (rule 24): thresholds and intervals, without losing the role. The caller
     /// records what changed ([`Node::record_note`]).
     pub fn apply(&mut self, settings: Settings, config_digest: u64) {
+        let watched = |s: &Settings| {
+            (
+                s.bandwidth_enabled,
+                s.bandwidth_minimum_bps,
+                s.bandwidth_interval,
+            )
+        };
+        if watched(&settings) != watched(&self.settings) {
+            // Rule 21: armed by a whole interval under these very settings.
+            self.meter.restart();
+            self.monitor.begin_tenure();
+        }
         self.meter.set_interval(settings.bandwidth_interval);
         self.settings = settings;
         self.config_digest = config_digest;

@@ -98,3 +98,24 @@ fn rule_21_off_is_off() {
     c.run(ms(25_000));
     assert!(c.role_changes(0).is_empty());
 }
+
+#[test]
+fn rule_21_switched_on_by_a_reload_it_is_armed_by_a_whole_interval_first() {
+    let mut c = Cluster::settled();
+    c.hosts[0].traffic_bps = GOOD;
+    c.run(ms(25_000));
+    c.hosts[0].traffic_bps = 0;
+    c.run(ms(25_000));
+    for i in [0, 1] {
+        let settings = Settings {
+            bandwidth_enabled: true,
+            bandwidth_minimum_bps: MINIMUM,
+            ..c.hosts[i].config.settings.clone()
+        };
+        c.node_mut(i).apply(settings, 7);
+    }
+    c.forget();
+    c.run(ms(25_000));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+    assert!(c.role_changes(0).is_empty());
+}
