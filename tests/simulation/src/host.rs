@@ -74,6 +74,10 @@ pub struct Host {
     /// Wakes planned in all.
     pub wakes: u64,
     boots: u64,
+    /// The boot id of the last process.
+    last_boot: u64,
+    /// The process that runs has a smaller boot id than the one before it.
+    pub older_boot: bool,
 }
 
 impl Host {
@@ -97,6 +101,8 @@ impl Host {
             bytes_to: 0,
             wakes: 0,
             boots: 0,
+            last_boot: 0,
+            older_boot: false,
         }
     }
 
@@ -116,6 +122,7 @@ impl Host {
         // Seconds of the wall above, as `new_boot_id` of the management core has it.
         let chance = (self.boots * 0x9e37_79b9) & 0xffff_ffff;
         let boot = ((self.clock.unix_ms(now) / 1000) << 32) | chance;
+        self.older_boot = boot < std::mem::replace(&mut self.last_boot, boot);
         let config = NodeConfig {
             instance: self.instance,
             boot,

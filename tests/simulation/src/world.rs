@@ -328,6 +328,7 @@ impl World {
             }
             What::Start(i, file) => self.start(i, file),
             What::Turn(i, number) => {
+                self.note_blind();
                 let host = &self.hosts[i];
                 let due = host.process.as_ref().and_then(|p| p.wake);
                 if due.is_none_or(|(_, planned)| planned != number) {
@@ -388,8 +389,25 @@ impl World {
         }
         self.disturb(self.now);
         self.hosts[i].start(i, self.now, file);
+        if self.hosts[i].older_boot {
+            // Its peer cannot tell it from a replay until it has shown that it hears the peer, nor
+            // before the session before it misses a slot.
+            self.wire_bad = self.wire_bad.max(self.now + self.bounds.window);
+        }
         self.trace(Some(i), || format!("starts, state file {file:?}"));
         self.wake(i, self.now);
+    }
+
+    /// With mixed settings, one that starts with the shorter window cannot know how long the lease
+    /// of a stopped one is that it never heard (rule 11 binds those that heard each other).
+    fn note_blind(&mut self) {
+        let mixed = self.bounds.shortest_window != self.bounds.window;
+        let blind = |i: usize| {
+            self.hosts[i].role() == Role::Init && self.hosts[1 - i].stalled_until > self.now
+        };
+        if mixed && (blind(0) || blind(1)) {
+            self.wire_bad = self.wire_bad.max(self.now);
+        }
     }
 
     fn arrive(&mut self, i: usize, name: u64) {

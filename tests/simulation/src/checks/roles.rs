@@ -297,7 +297,9 @@ impl Watch {
 
     /// An exit from ACTIVE: a flap, unless there is evidence of a cause that is none.
     fn left(&mut self, turn: &Turn<'_>, why: Reason) -> Finding {
-        self.standing_since = turn.now;
+        if why != Reason::HandoverTimedOut {
+            self.standing_since = turn.now;
+        }
         let lately = |at: Option<Ns>| at.is_some_and(|at| turn.now - at <= turn.patience);
         let orderly = turn.before.handing_over_to.is_some();
         let evidence = match why {
