@@ -119,6 +119,8 @@ pub struct World {
     /// When somebody was last let back into the election, and the time before.
     let_in: [Ns; 2],
     unfit_since: Option<Ns>,
+    /// The last request of an operator.
+    asked: Ns,
     pub(crate) tally: Tally,
     pub(crate) violation: Option<Violation>,
     pub(crate) traced: Option<Vec<String>>,
@@ -157,6 +159,7 @@ impl World {
             calm_changes: 0,
             let_in: [0; 2],
             unfit_since: None,
+            asked: 0,
             tally: Tally::default(),
             violation: None,
             traced: trace.then(Vec::new),
@@ -779,7 +782,10 @@ impl World {
             .hosts
             .iter()
             .all(|h| h.stands() && h.process.as_ref().is_some_and(|p| p.node.is_fit()));
-        let moving = self.moving_since.is_some() || self.now < self.moved + 20 * MS;
+        // So soon after another request that its hand-over may not have begun yet.
+        let soon = self.now < self.asked + 20 * MS;
+        self.asked = self.now;
+        let moving = self.moving_since.is_some() || self.now < self.moved + 20 * MS || soon;
         let carried = self.hosts.iter().any(|h| h.role() == Role::Active);
         let harmless = carried && (!leaving || (both && !moving));
         if matches!(request, Request::Resume | Request::Clear) {
@@ -801,11 +807,16 @@ impl World {
     fn reload(&mut self, i: usize, change: Change) {
         let host = &mut self.hosts[i];
         let settings = &mut host.settings;
+        let before = settings.failure_window();
         match change {
             Change::FailureThreshold(n) => settings.failure_threshold = n,
             Change::IntervalMs(ms) => settings.interval = std::time::Duration::from_millis(ms),
             Change::Preempt(on) => settings.preempt = on,
             Change::MaxFlaps(n) => settings.max_flaps = n,
+        }
+        if settings.failure_window() < before {
+            // The peer's lease counts with the window that it was told last.
+            self.wire_bad = self.wire_bad.max(self.now);
         }
         let settings = settings.clone();
         host.watch.reloaded = self.now;

@@ -50,7 +50,8 @@ impl Owed {
         let Ok(_) = result else {
             // What was under way before may end in this very step.
             let left = before.role == Role::Active && role == Role::Suspended;
-            return if left && before.handing_over_to.is_none() && !before.lapsed {
+            return if left && before.handing_over_to.is_none() && !before.lapsed && !node.latched()
+            {
                 wrong("refused, and done all the same")
             } else {
                 Ok(())
@@ -83,7 +84,9 @@ impl Owed {
                 }
             }
             Request::Clear => {
-                if node.flaps() != 0 || node.latched() {
+                // A flap of this very step may come after it.
+                let after = u32::from(before.role == Role::Active);
+                if node.flaps() > after || (node.latched() && after == 0) {
                     return wrong("flaps or latch still there");
                 }
             }

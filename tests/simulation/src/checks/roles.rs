@@ -182,6 +182,7 @@ impl Watch {
                 self.held = false;
             }
             Request::Resume => {
+                self.deaf_until = None;
                 self.memory.suspended = false;
                 self.hold = false;
             }
