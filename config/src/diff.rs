@@ -183,6 +183,8 @@ fn items(config: &Config) -> Vec<Item> {
         or_absent(ha.next_key_file.as_ref().map(|p| quoted(p.display()))),
     );
     add("ha.insecure", ha.insecure.to_string());
+    add("ha.in_band", ha.in_band.to_string());
+    add("ha.in_band_vlan", ha.in_band_vlan.to_string());
     add("ha.topology", word(ha.topology));
     add(
         "ha.peer_check_interval_ms",

@@ -174,6 +174,10 @@ pub struct Ha {
     pub next_key_file: Option<PathBuf>,
     /// Run without a key.
     pub insecure: bool,
+    /// Heartbeats go over the data ports as well.
+    pub in_band: bool,
+    /// Their VLAN there, 0 (untagged) to 4094.
+    pub in_band_vlan: u16,
     /// How the instances lie to each other.
     pub topology: Topology,
     /// Time between heartbeats, 1 to 60000 ms.

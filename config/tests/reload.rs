@@ -59,6 +59,8 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("multicast_group = \"239.255.84.76\"", "peers = [\"10.0.0.2\"]", "ha.peers: [] -> [\"10.0.0.2\"] (needs a restart)|ha.multicast_group: \"239.255.84.76\" -> - (needs a restart)"),
     ("key_file = \"/etc/twinline/edge.key\"", "key_file = \"/k\"", "ha.key_file: \"/etc/twinline/edge.key\" -> \"/k\" (live)"),
     ("# next_key_file", "next_key_file", "ha.next_key_file: - -> \"/etc/twinline/edge-next.key\" (live)"),
+    ("in_band = false", "in_band = true", "ha.in_band: false -> true (needs a restart)"),
+    ("in_band = false            # true: heartbeats go over the data ports as well, a second path\nin_band_vlan = 0", "in_band = true\nin_band_vlan = 7", "ha.in_band: false -> true (needs a restart)|ha.in_band_vlan: 0 -> 7 (needs a restart)"),
     ("topology = \"parallel\"", "topology = \"series\"", "ha.topology: \"parallel\" -> \"series\" (needs a restart)"),
     ("peer_check_interval_ms = 100", "peer_check_interval_ms = 50", "ha.peer_check_interval_ms: 100 -> 50 (live)"),
     ("peer_failure_threshold = 3", "peer_failure_threshold = 5", "ha.peer_failure_threshold: 3 -> 5 (live)"),

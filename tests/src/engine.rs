@@ -35,6 +35,8 @@ pub struct Settings {
     pub threshold: u32,
     /// `ha.preempt_delay_s`.
     pub preempt_delay_s: u32,
+    /// `ha.in_band`.
+    pub in_band: bool,
     /// `eal.huge`.
     pub huge: bool,
     /// Cores: the management cores and the workers of both engines.
@@ -128,6 +130,7 @@ pub fn configuration(
         interval_ms,
         threshold,
         preempt_delay_s,
+        in_band,
         huge,
         cores,
     } = settings;
@@ -159,7 +162,7 @@ pub fn configuration(
         text,
         "[[link_pair]]\nname = \"wire\"\nlan = \"lan\"\nwan = \"wan\"\n\n\
          [ha]\nmode = \"active-passive\"\nprimary = {primary}\nport = \"ha\"\n\
-         key_file = \"{place}/{key}\"\ntopology = \"parallel\"\n\
+         key_file = \"{place}/{key}\"\nin_band = {in_band}\ntopology = \"parallel\"\n\
          peer_check_interval_ms = {interval_ms}\npeer_failure_threshold = {threshold}\n\
          preempt = true\npreempt_delay_s = {preempt_delay_s}\n\
          # the scenes take the role away again and again: no limit, and a short memory\n\
@@ -450,6 +453,7 @@ mod tests {
     fn both_configurations_are_good() {
         for (huge, cores) in [(true, (0, 1)), (false, (0, 0))] {
             let settings = Settings {
+                in_band: true,
                 interval_ms: 50,
                 threshold: 5,
                 preempt_delay_s: 2,

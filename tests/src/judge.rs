@@ -36,6 +36,11 @@ pub enum Rule {
         /// `ha.bandwidth.interval_s`.
         interval_s: u32,
     },
+    /// Rule 12: the HA link alone moves no role and costs no frame.
+    TwoPaths,
+    /// Rules 9 and 12: two are ACTIVE while both paths are cut, and one soon after. What two open
+    /// gates do to the traffic is not judged; that it flows again is.
+    Split,
     /// Rule 3: a machine that is short of time moves no role. What it does to the traffic is its
     /// own affair, and not judged.
     Steady,
@@ -46,8 +51,8 @@ impl Rule {
     #[must_use]
     pub fn allowed_ms(self) -> f64 {
         match self {
-            Rule::Orderly | Rule::Bandwidth { .. } => 0.0,
-            Rule::Steady => f64::INFINITY,
+            Rule::Orderly | Rule::TwoPaths | Rule::Bandwidth { .. } => 0.0,
+            Rule::Split | Rule::Steady => f64::INFINITY,
             // "not a slot later" (rule 1), unless rule 3 began the slot again
             Rule::Detection {
                 interval_ms,
@@ -88,6 +93,14 @@ impl Rule {
                 "rules 21, 8: handed over once, within {interval_s} s of the traffic's end, and no \
                  bounce for 3 x {interval_s} s; no probe lost, none doubled"
             ),
+            Rule::TwoPaths => "rule 12: no role change, an alarm on both; no probe lost, none \
+                               doubled"
+                .into(),
+            Rule::Split => {
+                "rules 9, 12: two ACTIVE while both paths are cut; after the repair the better \
+                 claim stays and traffic flows"
+                    .into()
+            }
             Rule::Steady => {
                 "rule 3: no role change on either side; none doubled (outage and losses \
                              are the machine's, and not judged)"
@@ -98,7 +111,20 @@ impl Rule {
 
     /// No probe may be lost at all.
     fn lossless(self) -> bool {
-        matches!(self, Rule::Orderly | Rule::Bandwidth { .. })
+        matches!(
+            self,
+            Rule::Orderly | Rule::TwoPaths | Rule::Bandwidth { .. }
+        )
+    }
+
+    /// Two open gates are part of the scene, so doubled frames are as well.
+    fn splits(self) -> bool {
+        self == Rule::Split
+    }
+
+    /// Losses and late frames are not judged.
+    fn lenient(self) -> bool {
+        matches!(self, Rule::Split | Rule::Steady)
     }
 }
 
@@ -200,7 +226,7 @@ pub fn judge(
         format!("{lost} probes lost, allowed none"),
     );
     fault(
-        doubled > 0,
+        doubled > 0 && !rule.splits(),
         format!("{doubled} probes doubled, allowed none"),
     );
     fault(m.udp.forward.sent == 0, "no probe was sent".into());
@@ -209,16 +235,16 @@ pub fn judge(
     let explained = (outage_ms * per_ms).ceil() as u64 + 1;
     let late = m.udp.forward.late + m.udp.back.late;
     fault(
-        lost > explained.max(1) && !rule.lossless() && rule != Rule::Steady,
+        lost > explained.max(1) && !rule.lossless() && !rule.lenient(),
         format!("{lost} probes lost, the longest outage explains {explained}"),
     );
     fault(
-        late > 0 && rule != Rule::Steady,
+        late > 0 && !rule.lenient(),
         format!("{late} probes arrived later than the failure window: stale frames were forwarded"),
     );
     fault(!m.tcp.ok, format!("TCP transfer: {}", m.tcp.fault));
     fault(
-        !m.broadcast.ok && m.broadcast.sent > 0,
+        !m.broadcast.ok && m.broadcast.sent > 0 && !rule.splits(),
         format!(
             "loop: {} passes too many, {} came back, {} doubled at the server",
             m.broadcast.repeats, m.broadcast.returned, m.broadcast.doubled

@@ -75,6 +75,8 @@ pub struct Topology {
     pub lan: String,
     /// The WAN switch: bridge `sw`, ports `host`, `a`, `b`.
     pub wan: String,
+    /// The switch between the HA ports: bridge `sw`, ports `a`, `b`.
+    pub ha: String,
     /// Appliance A: `lan0`, `wan0`, `ha0`.
     pub a: String,
     /// Appliance B: `lan0`, `wan0`, `ha0`.
@@ -92,6 +94,7 @@ impl Topology {
             server: run.namespace("server")?,
             lan: run.namespace("lansw")?,
             wan: run.namespace("wansw")?,
+            ha: run.namespace("hasw")?,
             a: run.namespace("a")?,
             b: run.namespace("b")?,
         };
@@ -100,10 +103,11 @@ impl Topology {
             server,
             lan,
             wan,
+            ha,
             a,
             b,
         } = &topology;
-        for namespace in [lan, wan] {
+        for namespace in [lan, wan, ha] {
             switch(namespace)?;
         }
         for (host, switch) in [(client, lan), (server, wan)] {
@@ -117,8 +121,9 @@ impl Topology {
                 netns::ip(appliance, &format!("link set dev {leg} arp off up"))?;
             }
         }
-        wire((a, "ha0"), (b, "ha0"))?;
-        for appliance in [a, b] {
+        for (appliance, port) in [(a, "a"), (b, "b")] {
+            wire((appliance, "ha0"), (ha, port))?;
+            plug(ha, port)?;
             netns::ip(appliance, "link set dev ha0 arp off up")?;
         }
         host(client, CLIENT_IP, CLIENT_MAC, SERVER_IP, SERVER_MAC)?;
@@ -179,6 +184,34 @@ impl Topology {
             &format!("link set dev {} {state}", side.name()),
         )
         .map(drop)
+    }
+
+    /// Pulls (`up` = false) or plugs A's cable to the HA switch: A loses its carrier, B does not.
+    ///
+    /// # Errors
+    /// When iproute2 refuses.
+    pub fn set_ha_link(&self, up: bool) -> Result<()> {
+        let state = if up { "up" } else { "down" };
+        netns::ip(&self.ha, &format!("link set dev a {state}")).map(drop)
+    }
+
+    /// Has the switches of the data ports carry nothing between the two appliances (`on` = false),
+    /// or carry all; the hosts are reached either way.
+    ///
+    /// # Errors
+    /// When iproute2 refuses.
+    pub fn set_in_band(&self, on: bool) -> Result<()> {
+        let isolated = if on { "off" } else { "on" };
+        for switch in [&self.lan, &self.wan] {
+            for side in Side::BOTH {
+                let port = side.name();
+                netns::exec(
+                    switch,
+                    &format!("bridge link set dev {port} isolated {isolated}"),
+                )?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the switch sees a carrier from an appliance's leg.

@@ -40,6 +40,7 @@ fn settings() -> Settings {
         interval_ms: 50,
         threshold: 5,
         preempt_delay_s: 2,
+        in_band: false,
         huge: false,
         cores: (0, 1),
     }

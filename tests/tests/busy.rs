@@ -16,6 +16,7 @@ fn rule_03_sixteen_busy_processes_move_no_role() {
         interval_ms: 50,
         threshold: 5,
         preempt_delay_s: 2,
+        in_band: true,
         huge: engine::hugepages_suffice(),
         cores: (0, 1),
     };

@@ -57,6 +57,7 @@ fn rule_05_a_flood_at_the_ha_queue_moves_no_role() {
         interval_ms: INTERVAL_MS,
         threshold: THRESHOLD,
         preempt_delay_s: 60,
+        in_band: false,
         huge: engine::hugepages_suffice(),
         cores: (0, 1),
     };

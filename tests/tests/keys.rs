@@ -56,6 +56,7 @@ fn pair() -> Lab {
         interval_ms: 50,
         threshold: 5,
         preempt_delay_s: 60,
+        in_band: false,
         huge: engine::hugepages_suffice(),
         cores: (0, 1),
     };

@@ -25,6 +25,7 @@ fn play_all() -> Result<Vec<SceneResult>> {
         interval_ms: 50,
         threshold: 5,
         preempt_delay_s: 2,
+        in_band: true,
         huge: engine::hugepages_suffice(),
         cores: (0, 1),
     };

@@ -39,6 +39,7 @@ impl Twinline {
             interval_ms,
             threshold: THRESHOLD,
             preempt_delay_s: 2,
+            in_band: false,
             huge,
             cores: (0, u32::from(cores > 1)),
         };

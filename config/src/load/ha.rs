@@ -41,6 +41,7 @@ impl Reader<'_, '_> {
         let udp_port = s.int(self.sink, "ha.udp_port");
         let network = self.network(&s, instance.id, mode);
         let keys = self.keys(&s, mode);
+        let (in_band, in_band_vlan) = self.in_band(&s, mode, pairs.is_empty());
         let topology_word = s.choice(self.sink, "ha.topology");
         let topology = match topology_word.v {
             Some("series") => Topology::Series,
@@ -90,6 +91,8 @@ impl Reader<'_, '_> {
             key_file: keys.key_file,
             next_key_file: keys.next_key_file,
             insecure: keys.insecure,
+            in_band,
+            in_band_vlan,
             topology,
             peer_check_interval_ms: small(interval.v),
             peer_failure_threshold: small(failure.v),
@@ -221,6 +224,25 @@ impl Reader<'_, '_> {
             next_key_file: next.v,
             insecure: insecure.v,
         }
+    }
+
+    fn in_band(&mut self, s: &Section<'_, '_>, mode: Mode, no_pairs: bool) -> (bool, u16) {
+        let in_band = s.flag(self.sink, "ha.in_band");
+        let vlan = s.int(self.sink, "ha.in_band_vlan");
+        let at = in_band.at.as_ref();
+        if in_band.v && mode == Mode::Standalone {
+            let message = "is not used: ha.mode is \"standalone\"";
+            self.sink.warn("ha.in_band", at, message);
+        } else if in_band.v && no_pairs {
+            let problem = "there is no [[link_pair]] whose ports could carry heartbeats";
+            self.sink.contradiction("ha.in_band", at, problem);
+        }
+        if vlan.v != 0 && !in_band.v && in_band.ok {
+            let problem = "ha.in_band is false: set it to true, or remove this key";
+            self.sink
+                .contradiction("ha.in_band_vlan", vlan.at.as_ref(), problem);
+        }
+        (in_band.v, small(vlan.v))
     }
 
     fn links(&mut self, ha: &Section<'_, '_>, pairs: usize) -> Links {

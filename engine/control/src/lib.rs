@@ -22,7 +22,7 @@ pub use request::Request;
 pub use server::{BindError, Call, Limits, Server};
 pub use status::{
     Alarm, ConfigStatus, DirectionStatus, Event, HaStatus, Lateness, LegStatus, LinkPairStatus,
-    PeerStatus, PortCounters, PortStatus,
+    PathStatus, PeerStatus, PortCounters, PortStatus,
 };
 
 /// Where the control socket is unless the configuration says otherwise.

@@ -143,10 +143,32 @@ pub struct PeerStatus {
     pub flaps: u32,
     /// It hears us, by what it echoes; `false` while we hear it is a one-way path.
     pub hears_us: bool,
+    /// Each path of heartbeats, where there are two (rule 12).
+    pub paths: Vec<PathStatus>,
     /// Digest of its configuration, 16 hexadecimal digits.
     pub config_digest: String,
     /// Its configuration digest is ours.
     pub config_agrees: bool,
+}
+
+/// What one path brings of a peer.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PathStatus {
+    /// `HA` or `in-band`.
+    pub name: String,
+    /// Its health by what this path brings.
+    pub health: String,
+    /// Milliseconds since its last heartbeat on this path.
+    pub last_heard_ms_ago: Option<u64>,
+    /// Check slots in a row without a heartbeat.
+    pub missed: u32,
+    /// Heartbeats taken.
+    pub heartbeats_received: u64,
+    /// It says that it hears us on this path.
+    pub hears_us: bool,
+    /// At which of our ports it is heard.
+    pub ports: Vec<String>,
 }
 
 /// A port.

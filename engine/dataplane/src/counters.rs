@@ -39,6 +39,9 @@ pub(crate) struct SideFigures {
     pub dropped_overlap: Figure,
     pub dropped_announce: Figure,
     pub dropped_tx_full: Figure,
+    pub in_band: Figure,
+    pub in_band_bytes: Figure,
+    pub in_band_full: Figure,
 }
 
 /// Figures of one pair.
@@ -129,6 +132,9 @@ impl SideFigures {
             dropped_overlap: self.dropped_overlap.get(),
             dropped_announce: self.dropped_announce.get(),
             dropped_tx_full: self.dropped_tx_full.get(),
+            in_band: self.in_band.get(),
+            in_band_bytes: self.in_band_bytes.get(),
+            in_band_full: self.in_band_full.get(),
         }
     }
 }
@@ -155,9 +161,21 @@ pub struct SideSnapshot {
     pub dropped_announce: u64,
     /// To be sent from this side's port, dropped because its transmit queue was full.
     pub dropped_tx_full: u64,
+    /// Received here, and no traffic: in-band heartbeats, for the management core (rule 12).
+    pub in_band: u64,
+    /// Their bytes.
+    pub in_band_bytes: u64,
+    /// Of these, freed because the management core had not read the ones before.
+    pub in_band_full: u64,
 }
 
 impl SideSnapshot {
+    /// Bytes received here that were traffic.
+    #[must_use]
+    pub const fn traffic_bytes(&self) -> u64 {
+        self.rx_bytes.saturating_sub(self.in_band_bytes)
+    }
+
     /// Frames received here and not forwarded, of whatever cause.
     #[must_use]
     pub const fn dropped_on_receipt(&self) -> u64 {

@@ -4,7 +4,8 @@
 //! things that the management core writes and the worker only reads: each pair's [`Gate`], the
 //! engine's [`Lease`], and, during a hand-over, each pair's [`MacTable`]. What it did is in its
 //! [`Counters`]; which stations it saw comes out of a ring of [`Learned`]; frames of the
-//! management core's own go in through a ring of [`Inject`].
+//! management core's own go in through a ring of [`Inject`], and heartbeats that came in-band go
+//! out through a ring of [`Diverted`].
 //!
 //! ```text
 //!                  Gate, Lease, MacTable        Inject
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod counters;
+mod divert;
 mod gate;
 mod idle;
 mod learn;
@@ -25,6 +27,7 @@ mod thread;
 mod worker;
 
 pub use counters::{Counters, PairSnapshot, SideSnapshot, WorkerSnapshot};
+pub use divert::Diverted;
 pub use gate::{Gate, GateMode};
 pub use idle::Polling;
 pub use learn::{LEARN_ALL_UP_TO, Learned};

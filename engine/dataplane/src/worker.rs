@@ -10,6 +10,7 @@
 //! sending, so a process that slept before it received finds its lease expired (rule 11).
 
 use crate::counters::{Counters, PairFigures, SideFigures};
+use crate::divert::{Diverted, Targets, divert};
 use crate::gate::{Gate, GateMode};
 use crate::idle::Polling;
 use crate::learn::{
@@ -70,6 +71,10 @@ pub struct WorkerConfig {
     pub learn_capacity: usize,
     /// Room for frames to inject that the worker has not sent yet.
     pub inject_capacity: usize,
+    /// In-band heartbeats are taken off the wire (rule 12).
+    pub in_band: bool,
+    /// Room for in-band heartbeats that the management core has not read yet.
+    pub divert_capacity: usize,
 }
 
 impl WorkerConfig {
@@ -84,6 +89,8 @@ impl WorkerConfig {
             clock,
             learn_capacity: 1024,
             inject_capacity: 256,
+            in_band: false,
+            divert_capacity: 64,
         }
     }
 }
@@ -96,6 +103,8 @@ pub struct WorkerLinks {
     pub learned: rtrb::Consumer<Learned>,
     /// Frames for the worker to send.
     pub inject: rtrb::Producer<Inject>,
+    /// In-band heartbeats that the worker took off the wire.
+    pub diverted: rtrb::Consumer<Diverted>,
 }
 
 /// One direction of a pair: receives on one side, sends on the other.
@@ -122,6 +131,8 @@ struct Pair {
 struct Common {
     lease: Arc<Lease>,
     learned: rtrb::Producer<Learned>,
+    /// `None`: heartbeats are not sent in-band, and no frame is looked at for them.
+    diverted: Option<rtrb::Producer<Diverted>>,
     burst: Burst<BURST>,
 }
 
@@ -161,6 +172,7 @@ impl Worker {
         });
         let (learned, learned_end) = rtrb::RingBuffer::new(config.learn_capacity);
         let (inject_end, inject) = rtrb::RingBuffer::new(config.inject_capacity);
+        let (diverted, diverted_end) = rtrb::RingBuffer::new(config.divert_capacity);
         let worker = Self {
             core: config.core,
             polling: config.polling,
@@ -170,6 +182,7 @@ impl Worker {
             common: Common {
                 lease: config.lease,
                 learned,
+                diverted: config.in_band.then_some(diverted),
                 burst: Burst::new(),
             },
         };
@@ -179,6 +192,7 @@ impl Worker {
                 counters,
                 learned: learned_end,
                 inject: inject_end,
+                diverted: diverted_end,
             },
         )
     }
@@ -271,9 +285,9 @@ impl Pair {
         common: &mut Common,
         counters: &Counters,
     ) -> bool {
-        let way = match from {
-            Side::Lan => &mut self.to_wan,
-            Side::Wan => &mut self.to_lan,
+        let (way, back) = match from {
+            Side::Lan => (&mut self.to_wan, &self.to_lan),
+            Side::Wan => (&mut self.to_lan, &self.to_wan),
         };
         let burst = &mut common.burst;
         if way.rx.burst(burst) == 0 {
@@ -284,6 +298,22 @@ impl Pair {
         let mut bytes = burst.bytes();
         ingress.rx_packets.add(packets);
         ingress.rx_bytes.add(bytes);
+
+        if let Some(ring) = &mut common.diverted {
+            // What comes in here is addressed to the port that sends the other way.
+            let targets = Targets::of(back.tx_mac);
+            if targets.any(burst) {
+                let (taken, dropped) = divert(burst, targets, ring, self.index, from);
+                ingress.in_band.add(taken);
+                ingress.in_band_full.add(dropped);
+                packets = burst.len() as u64;
+                ingress.in_band_bytes.add(bytes - burst.bytes());
+                bytes = burst.bytes();
+                if burst.is_empty() {
+                    return true;
+                }
+            }
+        }
 
         if mode != GateMode::Wire {
             if mode == GateMode::Block {

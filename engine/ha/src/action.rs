@@ -37,7 +37,7 @@ pub enum CardCommand {
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Send this heartbeat to every peer. Only when it was sent, renew the lease (rule 11).
+    /// Send this heartbeat to every peer, on every path. Only when it was sent, renew the lease (rule 11).
     Send {
         /// The sequence number, counted over all messages.
         seq: u64,
@@ -46,12 +46,14 @@ pub enum Action {
         /// The lease's new end.
         lease_until: Option<Time>,
     },
-    /// Send a share of the address table.
+    /// Send a share of the address table on the HA path.
     SendMacs {
         /// The sequence number, counted over all messages.
         seq: u64,
         /// The addresses.
         chunk: MacChunk,
+        /// Send it in-band as well: some peer is not reached on the HA path (rule 12).
+        in_band: bool,
     },
     /// Set every gate.
     SetGates(GateMode),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-use crate::message::{Health, Role, Side};
+use crate::message::{Health, Path, Role, Side};
 use crate::time::Time;
 
 /// Why something happened. A closed list: alarms, consoles and metrics may count on it.
@@ -143,6 +143,22 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What is wrong with a path of heartbeats to a peer that is there (rule 12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathFault {
+    /// Neither hears the other on it.
+    Dead,
+    /// We hear the peer, and it does not hear us.
+    PeerDeaf,
+    /// The peer hears us, and we do not hear it.
+    WeAreDeaf,
+}
+
+impl PathFault {
+    /// Every fault.
+    pub const ALL: [Self; 3] = [Self::Dead, Self::PeerDeaf, Self::WeAreDeaf];
+}
+
 /// A condition that somebody should look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alarm {
@@ -164,6 +180,15 @@ pub enum Alarm {
     HaPortDown,
     /// We hear this peer, but it does not hear us.
     OneWay(u16),
+    /// One of the two paths to a peer that is there does not carry (rule 12).
+    Path {
+        /// The peer.
+        peer: u16,
+        /// Which path.
+        path: Path,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
     /// Nobody in the stack is ACTIVE.
     NoActive,
     /// ACTIVE, although not fit (rule 10).
@@ -190,6 +215,12 @@ impl Alarm {
             Self::BadKey => "bad_key",
             Self::HaPortDown => "ha_port_down",
             Self::OneWay(_) => "one_way",
+            Self::Path { path, fault, .. } => match (path, fault) {
+                (Path::HaPort, PathFault::Dead) => "ha_path_down",
+                (Path::HaPort, _) => "ha_path_one_way",
+                (Path::InBand, PathFault::Dead) => "in_band_down",
+                (Path::InBand, _) => "in_band_one_way",
+            },
             Self::NoActive => "no_active",
             Self::Degraded => "degraded",
             Self::Latched => "latched",
@@ -230,6 +261,7 @@ impl fmt::Display for Alarm {
                 f,
                 "instance {peer} does not hear us, though we hear it: check the HA cable and switch"
             ),
+            Self::Path { peer, path, fault } => path_alarm(f, *peer, *path, *fault),
             Self::NoActive => f.write_str("no instance of the stack is ACTIVE"),
             Self::Degraded => f.write_str("ACTIVE although not fit: no fit peer can take over"),
             Self::Latched => f.write_str(
@@ -239,6 +271,30 @@ impl fmt::Display for Alarm {
             Self::StateFile(what) => f.write_str(what),
         }
     }
+}
+
+fn path_alarm(f: &mut fmt::Formatter<'_>, peer: u16, path: Path, fault: PathFault) -> fmt::Result {
+    match fault {
+        PathFault::Dead => write!(f, "instance {peer} is not reached on the {path} path")?,
+        PathFault::PeerDeaf => write!(
+            f,
+            "instance {peer} does not hear us on the {path} path, though we hear it"
+        )?,
+        PathFault::WeAreDeaf => write!(
+            f,
+            "we do not hear instance {peer} on the {path} path, though it hears us"
+        )?,
+    }
+    f.write_str(match path {
+        Path::HaPort => {
+            ", only in-band: roles stay, preemption and the bandwidth trigger wait; check the HA \
+             ports and their cable"
+        }
+        Path::InBand => {
+            ": if the HA path is lost as well, both may be ACTIVE; check that the switches of the \
+             data ports carry ethertype 0x88b5 between the instances (ha.in_band_vlan)"
+        }
+    })
 }
 
 /// What an event is about.

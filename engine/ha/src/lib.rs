@@ -39,7 +39,9 @@ pub mod time;
 
 pub use action::{Action, CardCommand, GateMode};
 pub use events::{Alarm, Event, Reason};
-pub use message::{Flags, Health, Heartbeat, MacChunk, Message, Role, Side, UnfitReason};
+pub use message::{
+    Flags, Health, Heartbeat, MacChunk, Message, Path, Paths, Role, Side, UnfitReason,
+};
 pub use node::{Node, NodeConfig};
 pub use observation::{Learned, LegState, Observation, Reject, Request, RequestId, WorkerProgress};
 pub use settings::{Mode, OnMaxFlaps, Settings, Topology};

@@ -156,6 +156,58 @@ impl BitOrAssign for Flags {
     }
 }
 
+/// A way that heartbeats take (rule 12). The values are those on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Path {
+    /// The HA ports and what lies between them.
+    HaPort = 0,
+    /// The data ports.
+    InBand = 1,
+}
+
+impl Path {
+    /// Every path, in the order of its value.
+    pub const ALL: [Self; 2] = [Self::HaPort, Self::InBand];
+
+    /// Its place in an array of paths.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::HaPort => "HA",
+            Self::InBand => "in-band",
+        })
+    }
+}
+
+/// A set of paths. The bit values are those on the wire: `1 << path`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Paths(pub u8);
+
+impl Paths {
+    /// Whether `path` is one of them.
+    #[must_use]
+    pub const fn has(self, path: Path) -> bool {
+        self.0 & (1 << path as u8) != 0
+    }
+
+    /// These, and `path` when `on`.
+    #[must_use]
+    pub const fn with(self, path: Path, on: bool) -> Self {
+        if on {
+            Self(self.0 | 1 << path as u8)
+        } else {
+            self
+        }
+    }
+}
+
 /// What a sender last heard from one instance: it shows one-way paths and measures round trips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Echo {
@@ -171,6 +223,8 @@ pub struct Echo {
     pub hold: Duration,
     /// What the echoing side thinks of that instance.
     pub health: Health,
+    /// On which paths the echoing side hears that instance (rule 12).
+    pub paths: Paths,
 }
 
 /// The most echoes in one heartbeat, so the most peers of a stack.
@@ -238,6 +292,8 @@ pub struct Message {
     pub boot: u64,
     /// The sender's sequence number, counted over all its messages.
     pub seq: u64,
+    /// By which path it came. What is sent on both paths has one sequence number.
+    pub path: Path,
     /// What it says.
     pub body: Body,
 }

@@ -1,10 +1,15 @@
-//! One peer: its sessions (rule 5), its health (rules 1 to 3), and the path both ways (rule 4).
+//! One peer: its sessions (rule 5), its health (rules 1 to 3), and the paths both ways (rules 4
+//! and 12).
+
+mod track;
 
 use std::time::Duration;
 
 use crate::faults::{self, Fault};
-use crate::message::{Echo, Flags, Health, Heartbeat, Role};
+use crate::message::{Echo, Flags, Health, Heartbeat, Path, Paths, Role};
 use crate::time::Time;
+
+pub use track::Track;
 
 /// How many boot ids of the past are remembered as never to come back.
 const RETIRED: usize = 8;
@@ -14,6 +19,8 @@ const RETIRED: usize = 8;
 pub enum Refusal {
     /// Its sequence number is not above the last one of this boot id.
     Replay,
+    /// The same in-band: most are copies, since each data port brings one.
+    Copy,
     /// Its boot id is one of the past, or could not show that it hears us now.
     OldSession,
 }
@@ -34,6 +41,8 @@ pub struct OwnSession {
 pub struct Accepted {
     /// The peer runs a new session: it was restarted.
     pub new_boot: bool,
+    /// It is newer than all that came before it, on any path.
+    pub news: bool,
     /// Heartbeats that the sequence says were lost since the last one.
     pub lost: u64,
     /// A restarted peer has to show its health again (rule 2).
@@ -67,23 +76,18 @@ pub struct Peer {
     boot: u64,
     highest_boot: u64,
     retired: [u64; RETIRED],
+    /// The largest sequence number of the session, on any path.
     seq: u64,
+    tracks: [Track; 2],
     health: Health,
-    slot_start: Time,
-    missed: u32,
-    good: u32,
     last: Option<Received>,
     rtt: Option<Duration>,
     hears_us_at: Option<Time>,
+    hears_us_on: Paths,
     heard_since: Option<Time>,
     unechoed: u32,
-    /// A late turn restarted a slot, and nothing was heard since.
-    late_before: bool,
     said_goodbye: bool,
-    silent: bool,
     heartbeats: u64,
-    lost: u64,
-    failed_checks: u64,
 }
 
 /// The last heartbeat and when it came.
@@ -108,21 +112,16 @@ impl Peer {
             highest_boot,
             retired: [0; RETIRED],
             seq: 0,
+            tracks: [Track::new(now), Track::new(now)],
             health: Health::Unknown,
-            slot_start: now,
-            missed: 0,
-            good: 0,
             last: None,
             rtt: None,
             hears_us_at: None,
+            hears_us_on: Paths::default(),
             heard_since: None,
             unechoed: 0,
-            late_before: false,
             said_goodbye: false,
-            silent: false,
             heartbeats: 0,
-            lost: 0,
-            failed_checks: 0,
         }
     }
 
@@ -156,28 +155,66 @@ impl Peer {
         self.last.as_ref()
     }
 
-    /// Slots in a row without a heartbeat.
+    /// What one path brings of it.
     #[must_use]
-    pub fn missed(&self) -> u32 {
-        self.missed
+    pub fn track(&self, path: Path) -> &Track {
+        match path {
+            Path::HaPort => &self.tracks[0],
+            Path::InBand => &self.tracks[1],
+        }
     }
 
-    /// Heartbeats taken.
+    fn track_mut(&mut self, path: Path) -> &mut Track {
+        match path {
+            Path::HaPort => &mut self.tracks[0],
+            Path::InBand => &mut self.tracks[1],
+        }
+    }
+
+    fn live(&self) -> bool {
+        self.tracks.iter().any(Track::live)
+    }
+
+    /// The paths on which it is heard.
+    #[must_use]
+    pub fn heard_on(&self) -> Paths {
+        Path::ALL.iter().fold(Paths::default(), |paths, &path| {
+            paths.with(path, self.track(path).live())
+        })
+    }
+
+    /// The paths on which it hears us, as its last heartbeat says.
+    #[must_use]
+    pub fn hears_us_on(&self) -> Paths {
+        self.hears_us_on
+    }
+
+    /// Slots in a row without a heartbeat, on the path that brings most.
+    #[must_use]
+    pub fn missed(&self) -> u32 {
+        let of = |live: bool| {
+            let heard = self.tracks.iter().filter(|t| t.last_at().is_some());
+            heard.filter(|t| t.live() || !live).map(Track::missed).min()
+        };
+        of(true).or_else(|| of(false)).unwrap_or(0)
+    }
+
+    /// Heartbeats taken, each counted once.
     #[must_use]
     pub fn heartbeats(&self) -> u64 {
         self.heartbeats
     }
 
-    /// Messages that the sequence numbers say were lost.
+    /// Messages that the sequence numbers say were lost on the HA path.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.lost
+        self.track(Path::HaPort).lost()
     }
 
-    /// Check slots that held no heartbeat, in all.
+    /// Check slots of the HA path that held no heartbeat, in all.
     #[must_use]
     pub fn failed_checks(&self) -> u64 {
-        self.failed_checks
+        self.track(Path::HaPort).failed_checks()
     }
 
     /// The last measured round trip, less the time that the peer held our heartbeat.
@@ -193,7 +230,7 @@ impl Peer {
     /// think that nobody is ACTIVE.
     #[must_use]
     pub fn present(&self) -> bool {
-        self.last.is_some() && !self.silent && !self.said_goodbye
+        self.last.is_some() && self.live() && !self.said_goodbye
     }
 
     /// It said goodbye and was not heard since.
@@ -266,32 +303,17 @@ impl Peer {
         &mut self,
         boot: u64,
         seq: u64,
+        path: Path,
         echoes: &[Echo],
         own: &OwnSession,
     ) -> Result<Accepted, Refusal> {
         if boot == self.boot && self.boot != 0 {
-            if seq <= self.seq {
-                if faults::on(Fault::SequenceUnchecked) {
-                    return Ok(Accepted::default());
-                }
-                return Err(Refusal::Replay);
-            }
-            let lost = seq - self.seq - 1;
-            self.seq = seq;
-            self.lost = self.lost.saturating_add(lost);
-            if lost > 0 && !faults::on(Fault::LossForgiven) {
-                self.good = 0;
-            }
-            return Ok(Accepted {
-                new_boot: false,
-                lost,
-                health: None,
-            });
+            return self.number(seq, path);
         }
         let newest = boot > self.highest_boot;
         // A process that was restarted at once is heard before the silence of the one before it is
         // long enough to be a failure; a session that misses no slot is never replaced.
-        let over = !self.present() || self.missed > 0;
+        let over = !self.present() || self.missed() > 0;
         let proven = over
             && !self.retired.contains(&boot)
             && echoes.iter().any(|e| {
@@ -310,38 +332,95 @@ impl Peer {
         self.boot = boot;
         self.highest_boot = self.highest_boot.max(boot);
         self.seq = seq;
-        self.good = 0;
+        for track in &mut self.tracks {
+            track.begin_session();
+        }
+        self.track_mut(path).seq = seq;
         self.rtt = None;
         self.hears_us_at = None;
+        self.hears_us_on = Paths::default();
         self.heard_since = None;
         self.unechoed = 0;
-        let health = if self.health == Health::Healthy {
-            self.become_health(Health::Unknown)
-        } else {
-            None
-        };
         Ok(Accepted {
             new_boot,
+            news: true,
             lost: 0,
-            health,
+            health: self.sum_up(),
+        })
+    }
+
+    /// The number of a message of the session that runs.
+    fn number(&mut self, seq: u64, path: Path) -> Result<Accepted, Refusal> {
+        let news = seq > self.seq;
+        let track = self.track_mut(path);
+        if seq <= track.seq {
+            if faults::on(Fault::SequenceUnchecked) {
+                return Ok(Accepted {
+                    news: true,
+                    ..Accepted::default()
+                });
+            }
+            return Err(match path {
+                Path::HaPort => Refusal::Replay,
+                Path::InBand => Refusal::Copy,
+            });
+        }
+        // Address shares count as well, and not all of them go in-band: there a missed slot is a
+        // loss, and a gap is none.
+        let lost = match path {
+            Path::HaPort => seq - track.seq - 1,
+            Path::InBand => 0,
+        };
+        // The HA path of a session that was first heard in-band has no gap to show yet.
+        let lost = if track.seq == 0 { 0 } else { lost };
+        track.seq = seq;
+        track.lost = track.lost.saturating_add(lost);
+        if lost > 0 && !faults::on(Fault::LossForgiven) {
+            track.good = 0;
+        }
+        self.seq = self.seq.max(seq);
+        Ok(Accepted {
+            new_boot: false,
+            news,
+            lost,
+            health: None,
         })
     }
 
     /// Takes a heartbeat that [`Self::admit`] let through (rule 2).
+    ///
+    /// What comes on one path after it was overtaken on the other shows that its path is good, and
+    /// says nothing new. Neither does it when the sender is gone, or when it is older than a
+    /// failure window: who holds frames back must not keep a dead peer alive.
     pub fn heard(
         &mut self,
         now: Time,
-        heartbeat: Heartbeat,
+        path: Path,
+        news: bool,
+        heartbeat: &Heartbeat,
         own: &OwnSession,
         thresholds: &Thresholds,
     ) -> Option<HealthChange> {
+        if !news {
+            let window = self
+                .interval(thresholds.interval)
+                .saturating_mul(u32::from(thresholds.failure));
+            let stale = self
+                .last
+                .as_ref()
+                .is_some_and(|r| r.heartbeat.tx_time.since(heartbeat.tx_time) > window);
+            if !(stale || self.said_goodbye) {
+                self.track_mut(path).hear(now, thresholds.recovery);
+            }
+            return self.sum_up();
+        }
         self.heartbeats = self.heartbeats.saturating_add(1);
-        if self.silent {
+        if !self.live() {
             self.heard_since = None;
             self.unechoed = 0;
         }
         self.unechoed = self.unechoed.saturating_add(1);
-        self.said_goodbye = false;
+        self.hears_us_on = Paths::default();
         if let Some(echo) = heartbeat
             .echoes
             .iter()
@@ -349,31 +428,28 @@ impl Peer {
         {
             if echo.seq >= own.recent_seq {
                 self.hears_us_at = Some(now);
+                self.hears_us_on = echo.paths;
                 self.unechoed = 0;
             }
             let away = now.since(echo.tx_time);
             self.rtt = away.checked_sub(echo.hold).or(self.rtt);
         }
-        let goodbye = heartbeat.flags.has(Flags::STOPPING);
-        self.slot_start = now;
-        self.missed = 0;
-        self.silent = false;
-        self.late_before = false;
+        self.said_goodbye = heartbeat.flags.has(Flags::STOPPING);
         self.heard_since.get_or_insert(now);
-        self.good = self.good.saturating_add(1);
-        self.last = Some(Received { at: now, heartbeat });
-        if goodbye {
-            self.said_goodbye = true;
-            self.good = 0;
-            return self.become_health(Health::Unhealthy);
+        self.last = Some(Received {
+            at: now,
+            heartbeat: heartbeat.clone(),
+        });
+        self.track_mut(path).hear(now, thresholds.recovery);
+        if self.said_goodbye {
+            for track in &mut self.tracks {
+                track.part();
+            }
         }
-        if self.good >= u32::from(thresholds.recovery) {
-            return self.become_health(Health::Healthy);
-        }
-        None
+        self.sum_up()
     }
 
-    /// Judges the slots that ended (rule 1), after the queue was drained (rule 3).
+    /// Judges the slots that ended (rule 1), after the queue was drained (rule 3), on each path.
     ///
     /// `late`: our own loop was late by more than half an interval, so the slot that runs starts
     /// again: what we were not there to hear is not the peer's fault. But the queue was drained each
@@ -389,41 +465,23 @@ impl Peer {
         let interval = self
             .interval(thresholds.interval)
             .max(Duration::from_nanos(1));
-        let mut late_slots = 0;
-        if late {
-            let whole = now.since(self.slot_start) >= interval;
-            late_slots = u32::from(self.late_before && whole);
-            self.late_before = true;
-            self.slot_start = self.slot_start.max(now);
+        for path in Path::ALL {
+            let by_slot = path == Path::InBand;
+            self.track_mut(path)
+                .judge(now, late, interval, thresholds, by_slot);
         }
-        let silent = now.since(self.slot_start);
-        let slots = u32::try_from(silent.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX);
-        self.slot_start = self.slot_start + interval.saturating_mul(slots);
-        let slots = slots.saturating_add(late_slots);
-        if slots == 0 {
-            return None;
-        }
-        self.missed = self.missed.saturating_add(slots);
-        self.failed_checks = self.failed_checks.saturating_add(u64::from(slots));
-        let mut threshold = u32::from(thresholds.failure);
-        if faults::on(Fault::ThresholdLate) {
-            threshold += 1;
-        } else if faults::on(Fault::ThresholdEarly) {
-            threshold -= 1;
-        }
-        if self.missed >= threshold {
-            self.good = 0;
-            self.silent = true;
-            return self.become_health(Health::Unhealthy);
-        }
-        None
+        self.sum_up()
     }
 
     /// When [`Self::judge`] has something to say next, if no heartbeat comes.
     #[must_use]
     pub fn next_deadline(&self, own_interval: Duration) -> Option<Time> {
         self.last.as_ref()?;
-        Some(self.slot_start + self.interval(own_interval))
+        let interval = self.interval(own_interval);
+        self.tracks
+            .iter()
+            .filter_map(|t| t.next_deadline(interval))
+            .reduce(Time::min)
     }
 
     /// What we tell this peer that we heard from it.
@@ -437,10 +495,24 @@ impl Peer {
             tx_time: last.heartbeat.tx_time,
             hold: now.since(last.at),
             health: self.health,
+            paths: self.heard_on(),
         })
     }
 
-    fn become_health(&mut self, to: Health) -> Option<HealthChange> {
+    /// Its health from that on each path: the best of those that bring anything (rule 12).
+    fn sum_up(&mut self) -> Option<HealthChange> {
+        let heard = || self.tracks.iter().filter(|t| t.last_at().is_some());
+        let live = || heard().filter(|t| t.live());
+        let any = |health| live().any(|t| t.health() == health);
+        let to = if any(Health::Healthy) {
+            Health::Healthy
+        } else if any(Health::Unknown) {
+            Health::Unknown
+        } else if heard().any(|t| t.health() == Health::Unhealthy) {
+            Health::Unhealthy
+        } else {
+            Health::Unknown
+        };
         let from = self.health;
         self.health = to;
         (from != to).then_some(HealthChange { from, to })

@@ -42,6 +42,8 @@ pub struct Settings {
     pub primary: bool,
     /// How the instances lie on the wires.
     pub topology: Topology,
+    /// Heartbeats go over the data ports as well (rule 12).
+    pub in_band: bool,
     /// Time between two heartbeats (`ha.peer_check_interval_ms`), and the length of a check slot.
     pub interval: Duration,
     /// Slots without a heartbeat after which a peer is UNHEALTHY (1 to 255).
@@ -106,6 +108,7 @@ pub(crate) mod tests {
             mode: Mode::ActivePassive,
             primary: true,
             topology: Topology::Parallel,
+            in_band: false,
             interval: Duration::from_millis(100),
             failure_threshold: 3,
             recovery_threshold: 3,

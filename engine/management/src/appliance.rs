@@ -10,7 +10,7 @@ use dpdk::{
     RxQueue, Started, TxQueue,
 };
 use netdev::Interface;
-use twinline_config::{Config, Device, Polling, Vdev};
+use twinline_config::{Config, Device, Polling, Topology, Vdev};
 use twinline_dataplane as dataplane;
 use twinline_dataplane::{
     Gate, Lease, MacTable, PairQueues, Worker, WorkerConfig, WorkerHandle, WorkerLinks,
@@ -19,6 +19,7 @@ use twinline_wire::Mac;
 use twinline_wire::heartbeat::{Auth, Key, StackName};
 
 use crate::ha_port::{Destination, HaPort, Identity};
+use crate::in_band::InBand;
 use crate::link_source::WatchedPort;
 
 /// Why the engine could not start.
@@ -96,6 +97,8 @@ pub struct Appliance {
     pub workers: Vec<RunningWorker>,
     /// The HA port, except in standalone mode.
     pub ha: Option<HaPort>,
+    /// Heartbeats over the data ports, where they are configured.
+    pub in_band: Option<InBand>,
     /// Index of the HA port in [`Appliance::ports`].
     pub ha_index: Option<usize>,
     /// The forwarding lease (rule 11).
@@ -336,6 +339,7 @@ impl Appliance {
         let lease = Arc::new(Lease::new());
         let mut pairs = Vec::new();
         let mut queues = Vec::new();
+        let mut data_ports = Vec::new();
         for (index, pair) in config.link_pairs.iter().enumerate() {
             let (Some(lan), Some(wan)) = (position(&pair.lan), position(&pair.wan)) else {
                 return Err(StartError::Other(format!(
@@ -349,10 +353,13 @@ impl Appliance {
             };
             let ((lan_queues, lan_mac), (wan_queues, wan_mac)) =
                 take(lan).zip(take(wan)).ok_or_else(|| lost(&pair.name))?;
+            let number = u16::try_from(index).unwrap_or(u16::MAX);
+            data_ports.push((number, twinline_ha::Side::Lan, lan_mac));
+            data_ports.push((number, twinline_ha::Side::Wan, wan_mac));
             let gate = Arc::new(Gate::new());
             let stations = Arc::new(MacTable::new());
             queues.push(Some(PairQueues {
-                index: u16::try_from(index).unwrap_or(u16::MAX),
+                index: number,
                 lan: lan_queues,
                 wan: wan_queues,
                 lan_mac: lan_mac.into(),
@@ -368,6 +375,15 @@ impl Appliance {
             });
         }
 
+        let in_band = if config.ha.in_band && ha.is_some() {
+            let identity = identity(config, boot, Mac::default())?;
+            let series = config.ha.topology == Topology::Series;
+            let vlan = config.ha.in_band_vlan;
+            Some(InBand::new(identity, vlan, series, &data_ports))
+        } else {
+            None
+        };
+
         let mut workers = Vec::new();
         for (core, indices) in config.assignment() {
             if indices.is_empty() {
@@ -378,6 +394,7 @@ impl Appliance {
                 .filter_map(|&i| queues.get_mut(i).and_then(Option::take));
             let mut of = WorkerConfig::new(mine.collect(), lease.clone(), clock);
             of.core = Some(core);
+            of.in_band = in_band.is_some();
             of.polling = match config.lcores.polling {
                 Polling::Busy => dataplane::Polling::Busy,
                 Polling::Adaptive => dataplane::Polling::Adaptive,
@@ -400,6 +417,7 @@ impl Appliance {
             pairs,
             workers,
             ha,
+            in_band,
             ha_index,
             lease,
             clock,

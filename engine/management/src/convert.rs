@@ -130,6 +130,7 @@ pub fn heartbeat_out(heartbeat: &ha::Heartbeat) -> frame::Heartbeat {
         tx_time_ns: nanos(echo.tx_time),
         hold_ns: nanos_of(echo.hold),
         health: health_out(echo.health),
+        paths: echo.paths.0,
     };
     let mut echoes = ArrayVec::new();
     echoes.extend(heartbeat.echoes.iter().take(frame::MAX_ECHOES).map(echo));
@@ -164,6 +165,7 @@ fn heartbeat_in(heartbeat: &frame::Heartbeat) -> ha::Heartbeat {
         tx_time: ha::Time::from_nanos(echo.tx_time_ns.cast_signed()),
         hold: Duration::from_nanos(echo.hold_ns),
         health: health_in(echo.health),
+        paths: ha::Paths(echo.paths),
     };
     let flags = FLAGS
         .iter()
@@ -223,6 +225,10 @@ pub fn message_in(parsed: &frame::Parsed) -> ha::Message {
         instance: parsed.instance,
         boot: parsed.boot,
         seq: parsed.seq,
+        path: match parsed.path {
+            frame::Path::HaPort => ha::Path::HaPort,
+            frame::Path::InBand => ha::Path::InBand,
+        },
         body,
     }
 }
@@ -242,6 +248,7 @@ pub fn settings(config: &config::Config) -> ha::Settings {
             config::Topology::Parallel => ha::Topology::Parallel,
             config::Topology::Series => ha::Topology::Series,
         },
+        in_band: of.in_band,
         interval: of.peer_check_interval(),
         failure_threshold: of.peer_failure_threshold,
         recovery_threshold: of.peer_recovery_threshold,
@@ -302,6 +309,7 @@ mod tests {
                 tx_time: ha::Time::from_nanos(123),
                 hold: Duration::from_micros(9),
                 health: ha::Health::Unhealthy,
+                paths: ha::Paths(3),
             }],
         };
         assert_eq!(heartbeat_in(&heartbeat_out(&said)), said);
@@ -323,6 +331,7 @@ mod tests {
             tx_time: ha::Time::ZERO,
             hold: Duration::MAX,
             health: ha::Health::Healthy,
+            paths: ha::Paths(1),
         };
         let said = ha::Heartbeat {
             role: ha::Role::Init,

@@ -26,6 +26,7 @@ use twinline_wire::announce;
 
 use crate::appliance::{Appliance, StartError, load_auth};
 use crate::convert;
+use crate::in_band::Outgoing;
 use crate::state_file::{self, StateWriter};
 use crate::status;
 
@@ -37,6 +38,8 @@ const TICK_MIN: Duration = Duration::from_micros(100);
 const PRIORITY: u8 = 40;
 /// Addresses taken from a worker in one tick.
 const LEARN_A_TICK: usize = 256;
+/// In-band heartbeats taken from a worker in one tick.
+const DIVERTED_A_TICK: usize = 64;
 /// The request id of an orderly stop: no client waits for it.
 const STOP_ID: u64 = 0;
 
@@ -206,6 +209,7 @@ impl ManagementCore {
         if let Some(ha) = &mut self.appliance.ha {
             ha.receive(&mut messages, &mut rejects);
         }
+        self.receive_in_band(&mut messages, &mut rejects);
         let mut learned = Vec::new();
         let mut progress = Vec::with_capacity(self.appliance.workers.len());
         let mut bytes = [0u64; 2];
@@ -231,8 +235,9 @@ impl ManagementCore {
             let pending = injected.saturating_sub(done);
             announcements_pending += usize::try_from(pending).unwrap_or(usize::MAX);
             for pair in &counted.pairs {
-                bytes[0] = bytes[0].saturating_add(pair.lan.rx_bytes);
-                bytes[1] = bytes[1].saturating_add(pair.wan.rx_bytes);
+                // Rule 20 measures traffic: heartbeats are none.
+                bytes[0] = bytes[0].saturating_add(pair.lan.traffic_bytes());
+                bytes[1] = bytes[1].saturating_add(pair.wan.traffic_bytes());
             }
         }
         let ha_link_up = match self.appliance.ha_index {
@@ -309,6 +314,10 @@ impl ManagementCore {
             } => {
                 if let Some(ha) = &mut self.appliance.ha {
                     ha.send_heartbeat(seq, &heartbeat);
+                    if let Some(in_band) = &mut self.appliance.in_band {
+                        let out = in_band.heartbeat(now, seq, &heartbeat, ha.auth());
+                        self.send_in_band(out);
+                    }
                 }
                 // Rule 11: renewed once it was sent, counted from before it was.
                 if let Some(until) = lease_until {
@@ -316,9 +325,17 @@ impl ManagementCore {
                     self.appliance.lease.renew(tsc.saturating_add(ticks));
                 }
             }
-            Action::SendMacs { seq, chunk } => {
+            Action::SendMacs {
+                seq,
+                chunk,
+                in_band,
+            } => {
                 if let Some(ha) = &mut self.appliance.ha {
                     ha.send_macs(seq, &chunk);
+                    if let Some(path) = self.appliance.in_band.as_mut().filter(|_| in_band) {
+                        let out = path.macs(now, seq, &chunk, ha.auth());
+                        self.send_in_band(out);
+                    }
                 }
             }
             Action::SetGates(mode) => {
@@ -374,7 +391,46 @@ impl ManagementCore {
         }
     }
 
+    /// The heartbeats that workers took off the data ports (rule 12).
+    fn receive_in_band(
+        &mut self,
+        messages: &mut Vec<twinline_ha::Message>,
+        rejects: &mut Vec<twinline_ha::Reject>,
+    ) {
+        let now = self.now();
+        let (Some(in_band), Some(ha)) = (&mut self.appliance.in_band, &self.appliance.ha) else {
+            return;
+        };
+        for worker in &mut self.appliance.workers {
+            for _ in 0..DIVERTED_A_TICK {
+                let Ok(diverted) = worker.links.diverted.pop() else {
+                    break;
+                };
+                let at = (diverted.pair, convert::side_in(diverted.side));
+                let frame = diverted.mbuf.data();
+                in_band.receive(now, at, frame, ha.auth(), messages, rejects);
+            }
+        }
+    }
+
+    fn send_in_band(&mut self, frames: Vec<Outgoing>) {
+        for Outgoing { pair, side, frame } in frames {
+            let sent = self.inject(pair, side, &frame);
+            if let Some(in_band) = &mut self.appliance.in_band {
+                in_band.count_sent(sent);
+            }
+        }
+    }
+
     fn announce(&mut self, pair: u16, from: Side, mac: [u8; 6], epoch: u64) {
+        let mut frame = [0; announce::FRAME_LEN];
+        announce::emit(mac.into(), self.config.instance.id, epoch, &mut frame);
+        self.inject(pair, from, &frame);
+    }
+
+    /// Hands a frame to the worker that carries this pair, to be sent from this side's port; false
+    /// when it cannot be.
+    fn inject(&mut self, pair: u16, from: Side, frame: &[u8]) -> bool {
         let index = usize::from(pair);
         let found = self
             .appliance
@@ -383,24 +439,22 @@ impl ManagementCore {
             .zip(&mut self.injected)
             .find(|(w, _)| w.pairs.contains(&index));
         let Some((worker, injected)) = found else {
-            return;
+            return false;
         };
-        let mut frame = [0; announce::FRAME_LEN];
-        announce::emit(mac.into(), self.config.instance.id, epoch, &mut frame);
         let Some(mut mbuf) = self.appliance.pool.alloc() else {
-            return;
+            return false;
         };
-        if mbuf.append(&frame).is_err() {
-            return;
+        if mbuf.append(frame).is_err() {
+            return false;
         }
         let inject = Inject {
             pair,
             side: convert::side_out(from),
             mbuf,
         };
-        if worker.links.inject.push(inject).is_ok() {
-            *injected += 1;
-        }
+        let sent = worker.links.inject.push(inject).is_ok();
+        *injected += u64::from(sent);
+        sent
     }
 
     fn command_cards(&mut self, command: CardCommand) {

@@ -7,7 +7,8 @@ use dpdk::{Burst, Pool, RxQueue, TxQueue};
 use twinline_ha as ha;
 use twinline_wire::Mac;
 use twinline_wire::heartbeat::{
-    Addressing, Auth, DropCause, DropCounters, Expect, Header, MAX_FRAME_LEN, StackName, parse,
+    Addressing, Auth, DropCause, DropCounters, Expect, Header, MAX_FRAME_LEN, Path, StackName,
+    parse,
 };
 
 use crate::convert;
@@ -80,6 +81,12 @@ impl HaPort {
     /// Uses other keys from now on (a reload).
     pub fn set_auth(&mut self, auth: Auth) {
         self.auth = auth;
+    }
+
+    /// The keys in use.
+    #[must_use]
+    pub fn auth(&self) -> &Auth {
+        &self.auth
     }
 
     /// Whether heartbeats are signed with a key.
@@ -171,6 +178,7 @@ impl HaPort {
             instance,
             boot,
             seq,
+            path: Path::HaPort,
         };
         let mut targets: Vec<Addressing> = Vec::with_capacity(1);
         match &self.identity.destination {
@@ -219,7 +227,7 @@ impl HaPort {
 }
 
 /// What of a dropped frame an operator must hear of.
-fn reject_of(cause: &DropCause, own_boot: u64) -> Option<ha::Reject> {
+pub(crate) fn reject_of(cause: &DropCause, own_boot: u64) -> Option<ha::Reject> {
     match cause {
         DropCause::OtherStack(name) => Some(ha::Reject::OtherStack(name.to_string())),
         DropCause::BadKey => Some(ha::Reject::BadKey),

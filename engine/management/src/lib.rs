@@ -9,6 +9,7 @@ pub mod appliance;
 pub mod convert;
 pub mod core;
 pub mod ha_port;
+pub mod in_band;
 pub mod link_source;
 pub mod state_file;
 pub mod status;

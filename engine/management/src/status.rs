@@ -6,14 +6,14 @@ use std::time::Duration;
 use twinline_config::{Config, Device};
 use twinline_control as control;
 use twinline_control::{
-    ConfigStatus, DirectionStatus, HaStatus, LegStatus, LinkPairStatus, Payload, PeerStatus,
-    PortCounters, PortStatus, Request,
+    ConfigStatus, DirectionStatus, HaStatus, LegStatus, LinkPairStatus, PathStatus, Payload,
+    PeerStatus, PortCounters, PortStatus, Request,
 };
 use twinline_dataplane::{PairSnapshot, SideSnapshot};
 use twinline_ha::events::Subject;
 use twinline_ha::message::Flags;
 use twinline_ha::peer::Peer;
-use twinline_ha::{Event, Mode, Side, Time, Topology};
+use twinline_ha::{Event, Mode, Path, Side, Time, Topology};
 
 use crate::core::ManagementCore;
 
@@ -154,9 +154,45 @@ fn peer_status(core: &ManagementCore, peer: &Peer, now: Time) -> PeerStatus {
         bandwidth_bps: last.map_or(0, |h| h.bandwidth_bps),
         flaps: last.map_or(0, |h| h.flaps),
         hears_us: peer.hears_us_at().is_some() && !node.peer_is_deaf(id),
+        paths: paths(core, peer, now),
         config_digest: last.map_or_else(String::new, |h| hex(h.config_digest)),
         config_agrees: last.is_some_and(|h| h.config_digest == node.config_digest()),
     }
+}
+
+/// Each path of heartbeats, where there are two (rule 12).
+fn paths(core: &ManagementCore, peer: &Peer, now: Time) -> Vec<PathStatus> {
+    let Some(in_band) = &core.appliance.in_band else {
+        return Vec::new();
+    };
+    let pair = |pair: u16| core.config.link_pairs.get(usize::from(pair));
+    let data_ports = in_band
+        .heard_at(peer.instance(), now)
+        .filter_map(|(at, side)| {
+            Some(match side {
+                Side::Lan => pair(at)?.lan.clone(),
+                Side::Wan => pair(at)?.wan.clone(),
+            })
+        });
+    let mut data_ports: Vec<String> = data_ports.collect();
+    Path::ALL
+        .into_iter()
+        .map(|path| {
+            let track = peer.track(path);
+            PathStatus {
+                name: path.to_string(),
+                health: track.health().to_string(),
+                last_heard_ms_ago: track.last_at().map(|at| ms(now.since(at))),
+                missed: track.missed(),
+                heartbeats_received: track.heartbeats(),
+                hears_us: peer.hears_us_on().has(path),
+                ports: match path {
+                    Path::HaPort => core.config.ha.port.iter().cloned().collect(),
+                    Path::InBand => std::mem::take(&mut data_ports),
+                },
+            }
+        })
+        .collect()
 }
 
 /// What the workers counted for each pair, by the pair's index.

@@ -11,7 +11,7 @@ use twinline_ha::{Health, Node, NodeConfig, Observation, Role, Settings, Time};
 use twinline_management::convert;
 use twinline_management::ha_port::{Destination, HaPort, Identity};
 use twinline_wire::Mac;
-use twinline_wire::heartbeat::{Addressing, Auth, Header, Key, MAX_FRAME_LEN, StackName};
+use twinline_wire::heartbeat::{Addressing, Auth, Header, Key, MAX_FRAME_LEN, Path, StackName};
 
 const INTERVAL: Duration = Duration::from_millis(50);
 const PEER: u16 = 2;
@@ -37,6 +37,7 @@ impl Random {
 fn settings() -> Settings {
     Settings {
         mode: ha::Mode::ActivePassive,
+        in_band: false,
         primary: true,
         topology: ha::Topology::Parallel,
         interval: INTERVAL,
@@ -104,6 +105,7 @@ impl Bed {
             instance: PEER,
             boot: 77,
             seq: self.seq,
+            path: Path::HaPort,
         };
         let source = Mac::from([2, 0, 0, 0, 0, 9]);
         let group = Ipv4Addr::new(239, 255, 84, 76);

@@ -19,6 +19,7 @@ pub mod checksum;
 mod error;
 pub mod ethernet;
 pub mod heartbeat;
+pub mod in_band;
 pub mod ipv4;
 mod mac;
 mod side;

@@ -6,8 +6,9 @@ mod common;
 use common::*;
 use proptest::prelude::*;
 use twinline_wire::heartbeat::{
-    Addressing, Auth, Body, Echo, EmitError, Flags, Header, Health, Heartbeat, KeyUsed, MAX_ECHOES,
-    MAX_FRAME_LEN, MAX_MACS, MacChunk, Role, StackName,
+    Addressing, Auth, Body, DropCause, Echo, EmitError, Expect, Flags, Header, Health, Heartbeat,
+    KeyUsed, MAX_ECHOES, MAX_FRAME_LEN, MAX_MACS, MAX_PAYLOAD_LEN, MacChunk, Path, Role, StackName,
+    parse_payload,
 };
 use twinline_wire::{Mac, Side};
 
@@ -66,13 +67,13 @@ fn rule_05_a_key_is_rotated_in_without_a_gap() {
 const GOLDEN_HEAD: [u8; 102] = [
     // Ethernet: 239.255.43.203 has its top bit cut off
     0x01, 0x00, 0x5e, 0x7f, 0x2b, 0xcb, 0x02, 0x00, 0x00, 0x00, 0x00, 0x0a, 0x08, 0x00,
-    // IPv4: 191 bytes, don't fragment, TTL 255, UDP
-    0x45, 0x00, 0x00, 0xbf, 0x00, 0x00, 0x40, 0x00, 0xff, 0x11, 0x00, 0x00,
+    // IPv4: 192 bytes, don't fragment, TTL 255, UDP
+    0x45, 0x00, 0x00, 0xc0, 0x00, 0x00, 0x40, 0x00, 0xff, 0x11, 0x00, 0x00,
     169, 254, 0, 1, 239, 255, 43, 203,
-    // UDP: 11211 to 11211, 171 bytes
-    0x2b, 0xcb, 0x2b, 0xcb, 0x00, 0xab, 0x00, 0x00,
-    // payload: magic, version 1, kind 1, 163 bytes
-    b'T', b'W', b'N', b'L', 1, 1, 0x00, 0xa3,
+    // UDP: 11211 to 11211, 172 bytes
+    0x2b, 0xcb, 0x2b, 0xcb, 0x00, 0xac, 0x00, 0x00,
+    // payload: magic, version 2, kind 1, 164 bytes
+    b'T', b'W', b'N', b'L', 2, 1, 0x00, 0xa4,
     b'e', b'd', b'g', b'e', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 1, 0, 0,
@@ -80,7 +81,7 @@ const GOLDEN_HEAD: [u8; 102] = [
     0, 0, 0, 0, 0, 0, 0, 42,
 ];
 #[rustfmt::skip]
-const GOLDEN_BODY: [u8; 87] = [
+const GOLDEN_BODY: [u8; 88] = [
     2, 0x01, 0x13,
     0, 0,
     0, 0, 0, 0, 0, 0, 0, 7,
@@ -97,7 +98,7 @@ const GOLDEN_BODY: [u8; 87] = [
     0, 0, 0, 0, 0, 0, 0, 41,
     0x00, 0x00, 0x00, 0x00, 0x07, 0x54, 0xd4, 0xc0,
     0, 0, 0, 0, 0, 0, 0x13, 0x88,
-    1,
+    1, 3,
 ];
 
 #[test]
@@ -236,16 +237,19 @@ fn any_echo() -> impl Strategy<Value = Echo> {
         any::<u64>(),
         any::<u64>(),
         any::<u64>(),
-        0..3usize,
+        (0..3usize, any::<u8>()),
     )
-        .prop_map(|(instance, boot, seq, tx_time_ns, hold_ns, health)| Echo {
-            instance,
-            boot,
-            seq,
-            tx_time_ns,
-            hold_ns,
-            health: Health::ALL[health],
-        })
+        .prop_map(
+            |(instance, boot, seq, tx_time_ns, hold_ns, (health, paths))| Echo {
+                instance,
+                boot,
+                seq,
+                tx_time_ns,
+                hold_ns,
+                health: Health::ALL[health],
+                paths,
+            },
+        )
 }
 
 prop_compose! {
@@ -284,7 +288,7 @@ proptest! {
         seq in any::<u64>(),
         instance in any::<u16>().prop_filter("not ours", |id| *id != OURS),
     ) {
-        let header = Header { stack: stack(), instance, boot, seq };
+        let header = Header { stack: stack(), instance, boot, seq, path: Path::HaPort };
         let parsed = receive(&frame_of(&sent, &header, &keyed()), &keyed()).unwrap();
         prop_assert_eq!((parsed.instance, parsed.boot, parsed.seq), (instance, boot, seq));
         prop_assert_eq!(parsed.body, Body::Heartbeat(sent));
@@ -313,5 +317,38 @@ proptest! {
             udp_port: PORT, stack: &stack, own_instance: OURS, auth: &keyed(),
         };
         prop_assert!(twinline_wire::heartbeat::parse(&frame, &expect).is_ok());
+    }
+}
+
+#[test]
+fn rule_12_the_path_is_under_the_tag_and_a_capture_of_one_is_nothing_on_the_other() {
+    let mut buffer = [0; MAX_PAYLOAD_LEN];
+    let in_band = Header {
+        path: Path::InBand,
+        ..header()
+    };
+    let length = heartbeat()
+        .emit_payload(&mut buffer, &in_band, &keyed())
+        .unwrap();
+    let payload = &buffer[..length];
+    let stack = stack();
+    let auth = keyed();
+    let expect = Expect {
+        udp_port: PORT,
+        stack: &stack,
+        own_instance: OURS,
+        auth: &auth,
+    };
+    let parsed = parse_payload(payload, PEER_MAC, &expect).unwrap();
+    assert_eq!(parsed.path, Path::InBand);
+    assert_eq!(parsed.body, Body::Heartbeat(heartbeat()));
+
+    let of_ha_port = frame_of(&heartbeat(), &header(), &keyed());
+    let replayed = parse_payload(&of_ha_port[PAYLOAD..], PEER_MAC, &expect);
+    assert_eq!(replayed, Err(DropCause::WrongPath));
+    let moved = frame_of(&heartbeat(), &in_band, &keyed());
+    assert_eq!(receive(&moved, &keyed()), Err(DropCause::WrongPath));
+    for length in 0..payload.len() {
+        assert!(parse_payload(&payload[..length], PEER_MAC, &expect).is_err());
     }
 }

@@ -188,6 +188,7 @@ fn judge_taken(frame: &[u8], parsed: &Parsed, auth: &Auth) {
         instance: parsed.instance,
         boot: parsed.boot,
         seq: parsed.seq,
+        path: parsed.path,
     };
     let group = [239, 255, 43, 203].into();
     let addressing = Addressing::multicast(parsed.src_mac, parsed.src_ip, group, PORT);

@@ -20,7 +20,7 @@ use std::time::Duration;
 use twinline_ha::events::Subject;
 use twinline_ha::link_pairs::PairLinks;
 use twinline_ha::macs::MAX_MACS;
-use twinline_ha::message::{Body, Echo, Heartbeat, MAX_PEERS, MacChunk, Message};
+use twinline_ha::message::{Body, Echo, Heartbeat, MAX_PEERS, MacChunk, Message, Path, Paths};
 use twinline_ha::{
     Action, Flags, GateMode, Health, Learned, Mode, Node, NodeConfig, Observation, Reason, Reject,
     Request, RequestId, Role, Settings, Time, WorkerProgress,
@@ -230,6 +230,7 @@ impl Trial {
             instance,
             boot: *boot,
             seq: *seq,
+            path: Path::HaPort,
             body,
         }
     }
@@ -252,6 +253,7 @@ impl Trial {
                 tx_time: self.now - Duration::from_millis(1),
                 hold: Duration::ZERO,
                 health: Health::Healthy,
+                paths: Paths(1),
             });
         }
         if on(8) {
@@ -289,6 +291,7 @@ impl Trial {
             instance,
             boot,
             seq,
+            path: Path::HaPort,
             body: Body::Heartbeat(said),
         });
     }
@@ -506,7 +509,7 @@ impl Trial {
                     self.check_said(heartbeat, *seq);
                     self.check_lease(*lease_until);
                 }
-                Action::SendMacs { seq, chunk } => {
+                Action::SendMacs { seq, chunk, .. } => {
                     self.check_seq(*seq);
                     if std::mem::replace(&mut shared, true) {
                         continue;
@@ -663,6 +666,7 @@ impl Trial {
 
 fn header(seq: u64) -> frame::Header {
     frame::Header {
+        path: frame::Path::HaPort,
         stack: frame::StackName::new(seal::STACK).expect("a name"),
         instance: OWN_INSTANCE,
         boot: OWN_BOOT,

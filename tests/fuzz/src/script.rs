@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use twinline_ha::message::{Body, Echo, Heartbeat, Message};
+use twinline_ha::message::{Body, Echo, Heartbeat, Message, Path, Paths};
 use twinline_ha::{
     Flags, Health, Mode, OnMaxFlaps, Request, Role, SavedState, Settings, Side, Time, Topology,
     UnfitReason,
@@ -159,6 +159,7 @@ impl Start {
     pub fn settings(self, knobs: Knobs) -> Settings {
         let on = |bit: u8| knobs.bits & bit != 0;
         Settings {
+            in_band: false,
             mode: match self.bits & 3 {
                 0 | 1 => Mode::ActivePassive,
                 2 => Mode::ActiveActive,
@@ -484,6 +485,7 @@ fn read_message(from: &mut Reader<'_>) -> Message {
                 tx_time: Time::from_nanos(from.u64().cast_signed()),
                 hold: Duration::from_nanos(from.u64()),
                 health: Health::Unknown,
+                paths: Paths(3),
             })
             .collect(),
     };
@@ -491,6 +493,7 @@ fn read_message(from: &mut Reader<'_>) -> Message {
         instance,
         boot,
         seq,
+        path: Path::HaPort,
         body: Body::Heartbeat(heartbeat),
     }
 }

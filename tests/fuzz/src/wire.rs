@@ -42,6 +42,7 @@ pub fn heartbeat(said: &ha::Heartbeat) -> frame::Heartbeat {
             tx_time_ns: nanos(echo.tx_time),
             hold_ns: u64::try_from(echo.hold.as_nanos()).unwrap_or(u64::MAX),
             health: health(echo.health),
+            paths: echo.paths.0,
         });
     }
     frame::Heartbeat {

@@ -231,6 +231,7 @@ fn settings(r: &mut Random) -> Settings {
     Settings {
         mode: Mode::ActivePassive,
         primary: true,
+        in_band: false,
         topology: if series {
             Topology::Series
         } else {

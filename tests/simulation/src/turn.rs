@@ -124,7 +124,7 @@ impl World {
                 }
                 done.sent.push((heartbeat, lease_until));
             }
-            Action::SendMacs { seq, chunk } => {
+            Action::SendMacs { seq, chunk, .. } => {
                 self.transmit(i, process.boot, seq, Body::Macs(chunk));
             }
             Action::SetGates(mode) => {
@@ -199,6 +199,7 @@ impl World {
             instance: self.hosts[i].instance,
             boot,
             seq,
+            path: twinline_ha::Path::HaPort,
             body,
         };
         let arrivals = self.wire.send(now, i);

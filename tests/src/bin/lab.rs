@@ -38,7 +38,7 @@ struct Options {
     #[arg(long)]
     stay: bool,
     /// Only these scenes: switchover, kill, preempt, stop, cut, suspend, resume,
-    /// terminate, load, busy.
+    /// terminate, load, ha-cut, split, busy.
     #[arg(long, value_delimiter = ',', value_parser = scene)]
     only: Vec<Scene>,
     /// Peer check interval in ms.
@@ -50,6 +50,9 @@ struct Options {
     /// Seconds after which the primary takes its role back.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=60))]
     preempt_delay_s: u32,
+    /// Heartbeats go over the data ports as well (`ha.in_band`)
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    in_band: bool,
     /// Numbered probes a second.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=5000))]
     probes: u32,
@@ -126,6 +129,7 @@ fn settings(options: &Options) -> Settings {
         interval_ms: options.interval_ms,
         threshold: options.threshold,
         preempt_delay_s: options.preempt_delay_s,
+        in_band: options.in_band,
         huge: !options.no_huge && engine::hugepages_suffice(),
         cores: (0, u32::from(cores > 1)),
     }

@@ -135,6 +135,7 @@ mod tests {
             interval_ms: 50,
             threshold: 5,
             preempt_delay_s: 2,
+            in_band: true,
             huge: false,
             cores: (0, 1),
         };

@@ -2,6 +2,7 @@
 
 mod busy;
 mod load;
+mod paths;
 mod scripts;
 
 use crate::error::{LabError, Result};
@@ -47,13 +48,17 @@ pub enum Scene {
     Terminate,
     /// The traffic falls below the minimum bandwidth.
     Load,
+    /// The HA link is cut, and repaired; heartbeats go on in-band.
+    HaCut,
+    /// Both paths of heartbeats are cut, and repaired.
+    Split,
     /// Busy processes beside the pair.
     Busy,
 }
 
 impl Scene {
     /// All, in the order in which they are played.
-    pub const ALL: [Scene; 10] = [
+    pub const ALL: [Scene; 12] = [
         Scene::Switchover,
         Scene::Terminate,
         Scene::Kill,
@@ -63,6 +68,8 @@ impl Scene {
         Scene::Suspend,
         Scene::Resume,
         Scene::Load,
+        Scene::HaCut,
+        Scene::Split,
         Scene::Busy,
     ];
 
@@ -79,6 +86,8 @@ impl Scene {
             Scene::Resume => "resume",
             Scene::Terminate => "terminate",
             Scene::Load => "load",
+            Scene::HaCut => "ha-cut",
+            Scene::Split => "split",
             Scene::Busy => "busy",
         }
     }
@@ -107,6 +116,8 @@ impl Scene {
             Scene::Load => Rule::Bandwidth {
                 interval_s: load::INTERVAL_S,
             },
+            Scene::HaCut => Rule::TwoPaths,
+            Scene::Split => Rule::Split,
             Scene::Busy => Rule::Steady,
         }
     }
@@ -196,6 +207,8 @@ pub fn play_once(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult>
         Scene::Resume => scripts::resume(lab),
         Scene::Terminate => scripts::terminate(lab),
         Scene::Load => load::play(lab, &mut traffic, load),
+        Scene::HaCut => paths::ha_cut(lab),
+        Scene::Split => paths::split(lab),
         Scene::Busy => busy::play(lab, load.busy_seconds),
     };
     // the threads end whatever became of the script

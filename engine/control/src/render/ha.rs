@@ -30,6 +30,10 @@ pub fn ha(status: &HaStatus) -> String {
     text.push_str(&health.text());
     text.push('\n');
     text.push_str(&said.text());
+    if status.peers.iter().any(|peer| !peer.paths.is_empty()) {
+        text.push('\n');
+        text.push_str(&paths(&status.peers).text());
+    }
     text
 }
 
@@ -123,6 +127,36 @@ fn fitness(fit: bool, reason: Option<&str>) -> String {
         (false, None) => "no".into(),
         (false, Some(reason)) => format!("no: {reason}"),
     }
+}
+
+/// Each path to each peer, where there are two.
+fn paths(list: &[PeerStatus]) -> Table {
+    let mut table = Table::new(&[
+        ("PEER", Right),
+        ("PATH", Left),
+        ("HEALTH", Left),
+        ("HEARD", Right),
+        ("MISSED", Right),
+        ("RECEIVED", Right),
+        ("HEARS US", Left),
+        ("AT", Left),
+    ]);
+    for peer in list {
+        for path in &peer.paths {
+            table.row(vec![
+                peer.id.to_string(),
+                path.name.clone(),
+                or_dash(&path.health),
+                path.last_heard_ms_ago
+                    .map_or_else(|| "never".into(), |ms| format!("{} ago", span(ms))),
+                format!("{} of {}", path.missed, peer.threshold),
+                path.heartbeats_received.to_string(),
+                if path.hears_us { "yes" } else { "NO" }.into(),
+                or_dash(&path.ports.join(", ")),
+            ]);
+        }
+    }
+    table
 }
 
 /// How well the peers are heard, and what they say of themselves.

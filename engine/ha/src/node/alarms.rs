@@ -54,6 +54,7 @@ impl Node {
         for id in self.peers.keys().copied().collect::<Vec<_>>() {
             self.check_peer_alarms(id);
         }
+        self.watch_paths();
         if self.settings.mode != Mode::ActivePassive {
             return;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::events::{Alarm, Reason, Subject};
-use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message};
+use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message, Paths};
 use crate::peer::{HealthChange, Peer, Refusal};
 use crate::settings::Mode;
 
@@ -39,11 +39,12 @@ impl Node {
             Body::Macs(_) => &[],
         };
         let session = peer.boot();
-        let accepted = match peer.admit(message.boot, message.seq, echoes, &own) {
+        let accepted = match peer.admit(message.boot, message.seq, message.path, echoes, &own) {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 let cause = match refusal {
                     Refusal::Replay => "replay",
+                    Refusal::Copy => "in_band_copies",
                     Refusal::OldSession => "old_session",
                 };
                 *self.refused.entry(cause).or_default() += 1;
@@ -61,7 +62,10 @@ impl Node {
         self.highest_boots
             .insert(message.instance, peer.highest_boot());
         let change = match &message.body {
-            Body::Heartbeat(heartbeat) => peer.heard(now, heartbeat.clone(), &own, &thresholds),
+            Body::Heartbeat(heartbeat) => {
+                let news = accepted.news;
+                peer.heard(now, message.path, news, heartbeat, &own, &thresholds)
+            }
             Body::Macs(_) => None,
         };
         let goodbye = peer.said_goodbye();
@@ -78,6 +82,8 @@ impl Node {
             self.event(Subject::Note(text), Reason::PeerRestarted);
         }
         match &message.body {
+            // It was overtaken by a newer one on the other path.
+            Body::Heartbeat(_) if !accepted.news => {}
             Body::Heartbeat(h) => {
                 self.epoch = self.epoch.max(h.epoch);
                 // Its window may be shorter than our interval: it must not miss that we are here.
@@ -115,6 +121,7 @@ impl Node {
             tx_time: heartbeat.tx_time,
             hold: Duration::ZERO,
             health: Health::Unknown,
+            paths: Paths::default().with(message.path, true),
         };
         self.unproven.insert(message.instance, (echo, self.now));
     }

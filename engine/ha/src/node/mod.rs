@@ -20,6 +20,7 @@ mod fitness;
 mod handover;
 mod hearing;
 mod operator;
+mod paths;
 mod roles;
 mod sending;
 mod view;
@@ -37,7 +38,7 @@ use crate::faults::{self, Fault};
 use crate::flaps::Flaps;
 use crate::link_pairs::{LinkFitness, LinkPair};
 use crate::macs::MacTable;
-use crate::message::{Echo, Role, Side, UnfitReason};
+use crate::message::{Echo, Path, Role, Side, UnfitReason};
 use crate::observation::{Observation, RequestId};
 use crate::peer::{OwnSession, Peer, Thresholds};
 use crate::settings::{Mode, OnMaxFlaps, Settings, Topology};
@@ -45,6 +46,7 @@ use crate::state::SavedState;
 use crate::time::Time;
 
 use handover::HandingOver;
+use paths::Broken;
 pub use view::Lateness;
 
 /// How long a start waits for the HA port to find its carrier. A peer at the other end of a direct
@@ -130,6 +132,8 @@ pub struct Node {
     /// Sessions that could not show yet that they are alive: the last heartbeat of each, echoed so
     /// that they can (rule 5). Nothing else of them is believed.
     unproven: BTreeMap<u16, (Echo, Time)>,
+    /// Paths that are not good both ways, of peers that are there (rule 12).
+    broken_paths: BTreeMap<(u16, Path), Broken>,
 
     pairs: Vec<LinkPair>,
     link_fitness: LinkFitness,
@@ -219,6 +223,7 @@ impl Node {
             highest_boots: saved.boots.clone(),
             refused: BTreeMap::new(),
             unproven: BTreeMap::new(),
+            broken_paths: BTreeMap::new(),
             pairs: pair_states,
             link_fitness: LinkFitness::default(),
             workers: Vec::new(),

@@ -125,6 +125,9 @@ impl Node {
             .filter_map(|p| p.heartbeat().map(|h| (p, h)))
             .peekable();
         if present.peek().is_none() {
+            if self.cut_off() {
+                return false;
+            }
             let silent = self.peers.values().any(|p| p.last().is_some());
             let why = if silent {
                 Reason::PeerUnhealthy
@@ -169,7 +172,8 @@ impl Node {
             // Where the traffic failed us lately it is not taken back on a timer.
             && !self.bandwidth_failed()
             && self.fit()
-            && holder.is_some_and(|p| p.health() == Health::Healthy && !p.says(Flags::PRIMARY));
+            && holder.is_some_and(|p| p.health() == Health::Healthy && !p.says(Flags::PRIMARY))
+            && !holder.is_some_and(|p| self.frozen(p.instance()));
         if !wanted {
             self.preempt_at = None;
             self.asking = None;
@@ -240,7 +244,7 @@ impl Node {
             .peers
             .get(&successor)
             .is_some_and(|p| p.says(Flags::BANDWIDTH_FAILED));
-        if !failed_too {
+        if !failed_too && !self.frozen(successor) {
             self.begin_handover(successor, Reason::BandwidthBelowMinimum, Then::Standby);
         }
     }
@@ -280,7 +284,7 @@ impl Node {
                 return Some((p.instance(), Reason::OperatorSwitchover));
             }
             let preferred = h.flags.has(Flags::PRIMARY) && !self.settings.primary;
-            preferred.then_some((p.instance(), Reason::Preempted))
+            (preferred && !self.frozen(p.instance())).then_some((p.instance(), Reason::Preempted))
         })
     }
 

@@ -202,6 +202,7 @@ impl Node {
         if all {
             self.next_mac_full = self.now + MAC_FULL;
         }
+        let in_band = self.needs_in_band();
         for (index, table) in self.macs.iter_mut().enumerate() {
             let pair = u16::try_from(index).unwrap_or(u16::MAX);
             for chunk in table.share(pair, all) {
@@ -209,6 +210,7 @@ impl Node {
                 self.out.push(Action::SendMacs {
                     seq: self.seq,
                     chunk,
+                    in_band,
                 });
             }
         }

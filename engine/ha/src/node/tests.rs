@@ -9,6 +9,7 @@ mod healing;
 mod hostile;
 mod lease;
 mod operator;
+mod paths;
 mod random;
 mod sessions;
 mod start;

@@ -51,6 +51,7 @@ fn echo(seq: u64) -> Echo {
         tx_time: at(900),
         hold: ms(30),
         health: Health::Healthy,
+        paths: Paths(1),
     }
 }
 
@@ -80,8 +81,21 @@ impl Bench {
         seq: u64,
         heartbeat: Heartbeat,
     ) -> Result<Option<HealthChange>, Refusal> {
-        self.peer.admit(boot, seq, &heartbeat.echoes, &OWN)?;
-        Ok(self.peer.heard(now, heartbeat, &OWN, &self.thresholds))
+        self.say_on(Path::HaPort, now, boot, seq, heartbeat)
+    }
+
+    fn say_on(
+        &mut self,
+        path: Path,
+        now: Time,
+        boot: u64,
+        seq: u64,
+        heartbeat: Heartbeat,
+    ) -> Result<Option<HealthChange>, Refusal> {
+        let accepted = self.peer.admit(boot, seq, path, &heartbeat.echoes, &OWN)?;
+        Ok(self
+            .peer
+            .heard(now, path, accepted.news, &heartbeat, &OWN, &self.thresholds))
     }
 
     fn judge(&mut self, now: Time, late: bool) -> Option<HealthChange> {
@@ -255,7 +269,7 @@ fn rule_02_a_new_boot_starts_the_recovery_again() {
 #[test]
 fn rule_02_a_healthy_peer_that_was_restarted_has_to_show_it_again() {
     let mut bench = Bench::healthy(3, at(2000));
-    let accepted = bench.peer.admit(6, 1, &[], &OWN).unwrap();
+    let accepted = bench.peer.admit(6, 1, Path::HaPort, &[], &OWN).unwrap();
     assert!(accepted.new_boot);
     assert_eq!(
         accepted.health,
@@ -264,9 +278,10 @@ fn rule_02_a_healthy_peer_that_was_restarted_has_to_show_it_again() {
             to: Health::Unknown
         })
     );
+    let limits = thresholds(3, 3);
     bench
         .peer
-        .heard(at(2010), heartbeat(), &OWN, &thresholds(3, 3));
+        .heard(at(2010), Path::HaPort, true, &heartbeat(), &OWN, &limits);
     assert_eq!(bench.peer.health(), Health::Unknown);
     assert!(bench.peer.present(), "somebody is there all the same");
     assert_eq!(bench.beat(at(2110), 6, 2), Ok(None));

@@ -8,7 +8,7 @@ pub const MAX_ECHOES: usize = 16;
 /// Bytes of the body without echoes, the echo count included.
 const FIXED_LEN: usize = 52;
 /// Bytes of one echo.
-const ECHO_LEN: usize = 35;
+const ECHO_LEN: usize = 36;
 /// Bytes of the shortest body.
 pub(crate) const MIN_LEN: usize = FIXED_LEN;
 /// Bytes of the longest body.
@@ -155,6 +155,8 @@ pub struct Echo {
     pub hold_ns: u64,
     /// What the sender thinks of the peer's health.
     pub health: Health,
+    /// On which paths the sender hears the peer: bit 0 the HA port, bit 1 in-band (rule 12).
+    pub paths: u8,
 }
 
 /// One heartbeat (rule 4).
@@ -219,6 +221,7 @@ impl Heartbeat {
             out.u64(echo.tx_time_ns);
             out.u64(echo.hold_ns);
             out.u8(echo.health as u8);
+            out.u8(echo.paths);
         }
     }
 
@@ -257,6 +260,7 @@ impl Heartbeat {
                 tx_time_ns: from.u64()?,
                 hold_ns: from.u64()?,
                 health: Health::from_wire(from.u8()?)?,
+                paths: from.u8()?,
             };
             heartbeat.echoes.try_push(echo).ok()?;
         }

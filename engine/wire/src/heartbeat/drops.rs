@@ -43,6 +43,9 @@ pub enum DropCause {
     /// Damaged, signed with another key, or one side has a key and the other none.
     #[error("signed with another key, or damaged")]
     BadKey,
+    /// Authentic, but sent for the other path: a capture of one path replayed on the other.
+    #[error("sent for the other path")]
+    WrongPath,
     /// Authentic, but a field is outside of what it can be.
     #[error("a field is out of its range")]
     Malformed,
@@ -50,7 +53,7 @@ pub enum DropCause {
 
 impl DropCause {
     /// How many causes there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// The names of all causes, in the order of [`DropCause::index`].
     pub const NAMES: [&'static str; DropCause::COUNT] = [
@@ -66,6 +69,7 @@ impl DropCause {
         "own_instance",
         "bad_key",
         "malformed",
+        "wrong_path",
     ];
 
     /// 0 to [`DropCause::COUNT`] - 1.
@@ -84,6 +88,7 @@ impl DropCause {
             DropCause::OwnInstance { .. } => 9,
             DropCause::BadKey => 10,
             DropCause::Malformed => 11,
+            DropCause::WrongPath => 12,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::bytes::{Reader, Writer, put};
 use crate::{Error, Mac, ethernet, ipv4, udp};
 
 const MAGIC: [u8; 4] = *b"TWNL";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const KIND_HEARTBEAT: u8 = 1;
 const KIND_MAC_CHUNK: u8 = 2;
 /// Sent, and demanded: nothing comes from beyond the link (RFC 5082).
@@ -24,6 +24,19 @@ const UDP_AT: usize = IP_AT + ipv4::HEADER_LEN;
 pub const MAX_FRAME_LEN: usize = PAYLOAD_AT + HEADER_LEN + mac_chunk::MAX_LEN + TAG_LEN;
 
 const _: () = assert!(body::MAX_LEN <= mac_chunk::MAX_LEN && MAX_FRAME_LEN <= 1514);
+
+/// Bytes of the longest payload, for a frame that is not of the HA port.
+pub const MAX_PAYLOAD_LEN: usize = MAX_FRAME_LEN - PAYLOAD_AT;
+
+/// By which of the two paths a message goes (rule 12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Path {
+    /// Between the HA ports.
+    HaPort = 0,
+    /// Between the data ports.
+    InBand = 1,
+}
 
 /// From where to where frames are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +100,9 @@ pub struct Header {
     pub boot: u64,
     /// Counts all messages of this boot.
     pub seq: u64,
+    /// By which path this copy goes. [`Heartbeat::emit`] is for the HA port, the other is for
+    /// [`Heartbeat::emit_payload`].
+    pub path: Path,
 }
 
 /// Why a frame could not be made.
@@ -107,7 +123,8 @@ pub enum EmitError {
 }
 
 impl Heartbeat {
-    /// Writes the whole frame to the start of `buffer`; returns its length in bytes.
+    /// Writes the whole frame for the HA port to the start of `buffer`; returns its length in
+    /// bytes.
     ///
     /// # Errors
     /// See [`EmitError`]; what the buffer then holds is undefined.
@@ -116,6 +133,22 @@ impl Heartbeat {
         buffer: &mut [u8],
         header: &Header,
         addressing: &Addressing,
+        auth: &Auth,
+    ) -> Result<usize, EmitError> {
+        in_frame(buffer, addressing, |payload| {
+            self.emit_payload(payload, header, auth)
+        })
+    }
+
+    /// Writes the payload alone to the start of `buffer`; returns its length in bytes, of which
+    /// [`MAX_PAYLOAD_LEN`] always suffice.
+    ///
+    /// # Errors
+    /// See [`EmitError`]; what the buffer then holds is undefined.
+    pub fn emit_payload(
+        &self,
+        buffer: &mut [u8],
+        header: &Header,
         auth: &Auth,
     ) -> Result<usize, EmitError> {
         if self.pairs_up > self.pairs_total {
@@ -126,22 +159,16 @@ impl Heartbeat {
                 "peer check interval or failure threshold of 0",
             ));
         }
-        emit(
-            buffer,
-            header,
-            addressing,
-            auth,
-            KIND_HEARTBEAT,
-            self.body_len(),
-            |out| {
-                self.write(out);
-            },
-        )
+        let length = self.body_len();
+        emit_payload(buffer, header, auth, KIND_HEARTBEAT, length, |out| {
+            self.write(out);
+        })
     }
 }
 
 impl MacChunk {
-    /// Writes the whole frame to the start of `buffer`; returns its length in bytes.
+    /// Writes the whole frame for the HA port to the start of `buffer`; returns its length in
+    /// bytes.
     ///
     /// # Errors
     /// See [`EmitError`]; what the buffer then holds is undefined.
@@ -152,58 +179,82 @@ impl MacChunk {
         addressing: &Addressing,
         auth: &Auth,
     ) -> Result<usize, EmitError> {
+        in_frame(buffer, addressing, |payload| {
+            self.emit_payload(payload, header, auth)
+        })
+    }
+
+    /// Writes the payload alone to the start of `buffer`; returns its length in bytes, of which
+    /// [`MAX_PAYLOAD_LEN`] always suffice.
+    ///
+    /// # Errors
+    /// See [`EmitError`]; what the buffer then holds is undefined.
+    pub fn emit_payload(
+        &self,
+        buffer: &mut [u8],
+        header: &Header,
+        auth: &Auth,
+    ) -> Result<usize, EmitError> {
         if self.macs.iter().any(|mac| mac.is_group()) {
             return Err(EmitError::OutOfRange("a group address among stations"));
         }
-        emit(
-            buffer,
-            header,
-            addressing,
-            auth,
-            KIND_MAC_CHUNK,
-            self.body_len(),
-            |out| {
-                self.write(out);
-            },
-        )
+        let length = self.body_len();
+        emit_payload(buffer, header, auth, KIND_MAC_CHUNK, length, |out| {
+            self.write(out);
+        })
     }
 }
 
-fn emit(
+fn emit_payload(
     buffer: &mut [u8],
     header: &Header,
-    addressing: &Addressing,
     auth: &Auth,
     kind: u8,
     body_len: usize,
     write_body: impl FnOnce(&mut Writer<'_>),
 ) -> Result<usize, EmitError> {
-    let payload_len = HEADER_LEN + body_len + TAG_LEN;
-    let need = PAYLOAD_AT + payload_len;
+    let need = HEADER_LEN + body_len + TAG_LEN;
     let short = EmitError::BufferTooSmall {
         need,
         have: buffer.len(),
     };
-    let frame = buffer.get_mut(..need).ok_or(short)?;
-
-    let (headers, payload) = frame.split_at_mut(PAYLOAD_AT);
+    let payload = buffer.get_mut(..need).ok_or(short)?;
     let mut out = Writer::new(payload);
     out.bytes(MAGIC);
     out.u8(VERSION);
     out.u8(kind);
     // At most 1282: MAX_FRAME_LEN is checked when compiling.
-    out.u16(payload_len as u16);
+    out.u16(need as u16);
     out.bytes(header.stack.to_wire());
     out.u16(header.instance);
-    out.u16(0);
+    out.u8(header.path as u8);
+    out.u8(0);
     out.u64(header.boot);
     out.u64(header.seq);
     write_body(&mut out);
     let tag_at = out.written();
-    debug_assert_eq!(tag_at, payload_len - TAG_LEN);
+    debug_assert_eq!(tag_at, need - TAG_LEN);
     let tag = auth.sign(payload.get(..tag_at).unwrap_or_default());
-    put(payload, tag_at..payload_len, tag);
+    put(payload, tag_at..need, tag);
+    Ok(need)
+}
 
+/// Puts Ethernet, IPv4 and UDP in front of a payload; the length of it all.
+fn in_frame(
+    buffer: &mut [u8],
+    addressing: &Addressing,
+    emit_payload: impl FnOnce(&mut [u8]) -> Result<usize, EmitError>,
+) -> Result<usize, EmitError> {
+    let have = buffer.len();
+    let too_small = |need| EmitError::BufferTooSmall { need, have };
+    let payload = buffer.get_mut(PAYLOAD_AT..).unwrap_or_default();
+    let payload_len = emit_payload(payload).map_err(|error| match error {
+        EmitError::BufferTooSmall { need, .. } => too_small(PAYLOAD_AT + need),
+        other => other,
+    })?;
+    let need = PAYLOAD_AT + payload_len;
+    let frame = buffer.get_mut(..need).ok_or(too_small(need))?;
+    let (headers, _) = frame.split_at_mut(PAYLOAD_AT);
     let (lower, _) = headers.split_at_mut(UDP_AT);
     let (ethernet_header, ip_header) = lower.split_at_mut(IP_AT);
     let ethernet = ethernet::Repr {
@@ -230,7 +281,7 @@ fn emit(
             udp.emit(datagram, addressing.src_ip, addressing.dst_ip)
         })
         // All three fit: the frame has room for their headers and is shorter than 64 KiB.
-        .map_err(|_| short)?;
+        .map_err(|_| too_small(need))?;
     Ok(need)
 }
 
@@ -263,7 +314,7 @@ pub enum Body {
 pub struct Parsed {
     /// Who sent the frame, as Ethernet says (not authenticated).
     pub src_mac: Mac,
-    /// Who sent the frame, as IP says (not authenticated).
+    /// Who sent the frame, as IP says (not authenticated); unspecified in-band.
     pub src_ip: Ipv4Addr,
     /// The sender's id.
     pub instance: u16,
@@ -271,6 +322,8 @@ pub struct Parsed {
     pub boot: u64,
     /// The message's number, counted over all messages of its boot.
     pub seq: u64,
+    /// By which path it came.
+    pub path: Path,
     /// What it says.
     pub body: Body,
     /// Which key it was signed with.
@@ -295,18 +348,43 @@ pub fn parse(frame: &[u8], expect: &Expect<'_>) -> Result<Parsed, DropCause> {
         // No heartbeat is short enough to be padded, so bytes behind it are nobody's.
         return Err(DropCause::Oversized);
     }
-    let message = Message::read(payload, expect)?;
+    let (src_mac, src_ip) = (ethernet.source(), ip.source());
+    read_payload(payload, src_mac, src_ip, Path::HaPort, expect)
+}
 
+/// Reads the payload of an in-band frame, its padding cut off; `src_mac` is the sender's port.
+///
+/// # Errors
+/// The first cause found for which it is not taken.
+pub fn parse_payload(
+    payload: &[u8],
+    src_mac: Mac,
+    expect: &Expect<'_>,
+) -> Result<Parsed, DropCause> {
+    let nobody = Ipv4Addr::UNSPECIFIED;
+    read_payload(payload, src_mac, nobody, Path::InBand, expect)
+}
+
+fn read_payload(
+    payload: &[u8],
+    src_mac: Mac,
+    src_ip: Ipv4Addr,
+    path: Path,
+    expect: &Expect<'_>,
+) -> Result<Parsed, DropCause> {
+    let message = Message::read(payload, expect)?;
     let key = expect
         .auth
         .verify(message.signed, &message.tag)
         .ok_or(DropCause::BadKey)?;
-    let src_mac = ethernet.source();
     if message.instance == expect.own_instance {
         return Err(DropCause::OwnInstance {
             boot: message.boot,
             src_mac,
         });
+    }
+    if message.path != path as u8 {
+        return Err(DropCause::WrongPath);
     }
     let body = match message.kind {
         Kind::Heartbeat => Heartbeat::read(message.body).map(Body::Heartbeat),
@@ -314,10 +392,11 @@ pub fn parse(frame: &[u8], expect: &Expect<'_>) -> Result<Parsed, DropCause> {
     };
     Ok(Parsed {
         src_mac,
-        src_ip: ip.source(),
+        src_ip,
         instance: message.instance,
         boot: message.boot,
         seq: message.seq,
+        path,
         body: body.ok_or(DropCause::Malformed)?,
         key,
     })
@@ -378,6 +457,7 @@ struct Message<'a> {
     instance: u16,
     boot: u64,
     seq: u64,
+    path: u8,
     body: &'a [u8],
     /// All before the tag.
     signed: &'a [u8],
@@ -412,7 +492,8 @@ impl<'a> Message<'a> {
             return Err(DropCause::OtherStack(StackName::sanitised(stack)));
         }
         let instance = from.u16().ok_or(short)?;
-        let _reserved = from.u16().ok_or(short)?;
+        let path = from.u8().ok_or(short)?;
+        let _reserved = from.u8().ok_or(short)?;
         let boot = from.u64().ok_or(short)?;
         let seq = from.u64().ok_or(short)?;
         let (signed, tag) = payload.split_last_chunk::<TAG_LEN>().ok_or(short)?;
@@ -422,6 +503,7 @@ impl<'a> Message<'a> {
             instance,
             boot,
             seq,
+            path,
             body,
             signed,
             tag: *tag,

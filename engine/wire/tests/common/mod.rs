@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use twinline_wire::heartbeat::{
     Addressing, Auth, DropCause, Echo, Expect, Flags, Header, Health, Heartbeat, Key,
-    MAX_FRAME_LEN, MacChunk, Parsed, Role, StackName, parse,
+    MAX_FRAME_LEN, MacChunk, Parsed, Path, Role, StackName, parse,
 };
 use twinline_wire::{Mac, Side};
 
@@ -34,6 +34,7 @@ pub fn header() -> Header {
         instance: THEIRS,
         boot: 0x1122_3344_5566_7788,
         seq: 42,
+        path: Path::HaPort,
     }
 }
 
@@ -63,6 +64,7 @@ pub fn heartbeat() -> Heartbeat {
             tx_time_ns: 123_000_000,
             hold_ns: 5_000,
             health: Health::Healthy,
+            paths: 3,
         }]
         .into_iter()
         .collect(),

@@ -171,13 +171,14 @@ impl Instance {
             .into_iter()
             .filter_map(|action| match action {
                 Action::Send { seq, heartbeat, .. } => Some((seq, Body::Heartbeat(heartbeat))),
-                Action::SendMacs { seq, chunk } => Some((seq, Body::Macs(chunk))),
+                Action::SendMacs { seq, chunk, .. } => Some((seq, Body::Macs(chunk))),
                 _ => None,
             })
             .map(|(seq, body)| Message {
                 instance,
                 boot,
                 seq,
+                path: twinline_ha::Path::HaPort,
                 body,
             })
             .collect()
@@ -248,6 +249,7 @@ fn frame_of(message: &Message, signer: Signer) -> Vec<u8> {
         keyed => Auth::keyed(Key::derive(&keyed.key_file()), None),
     };
     let header = Header {
+        path: twinline_wire::heartbeat::Path::HaPort,
         stack: StackName::new(STACK).expect("a name"),
         instance: message.instance,
         boot: message.boot,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::action::{Action, CardCommand, GateMode};
 use crate::events::{Alarm, Event, Reason, Subject};
 use crate::link_pairs::PairLinks;
-use crate::message::{Body, Message, Role};
+use crate::message::{Body, Message, Path, Role};
 use crate::node::{Node, NodeConfig};
 use crate::observation::{Learned, Observation, Request, RequestId, WorkerProgress};
 use crate::settings::Settings;
@@ -105,6 +105,8 @@ pub(crate) struct Cluster {
     pub delay: Duration,
     /// Directions of the HA wire that pass nothing.
     pub cut: BTreeSet<(usize, usize)>,
+    /// Directions of the in-band path that pass nothing.
+    pub cut_in_band: BTreeSet<(usize, usize)>,
     /// Messages to lose, by direction; heartbeats and address shares alike.
     pub lose: BTreeMap<(usize, usize), u32>,
     /// Ticks in which more than one host carried group-addressed frames.
@@ -168,6 +170,7 @@ impl Cluster {
             tick: ms(1),
             delay: Duration::from_micros(100),
             cut: BTreeSet::new(),
+            cut_in_band: BTreeSet::new(),
             lose: BTreeMap::new(),
             doubled: 0,
             dark: 0,
@@ -276,6 +279,13 @@ impl Cluster {
         }
     }
 
+    /// Parts the in-band path in both directions.
+    pub fn part_in_band(&mut self) {
+        self.cut_in_band = (0..self.hosts.len())
+            .flat_map(|from| (0..self.hosts.len()).map(move |to| (from, to)))
+            .collect();
+    }
+
     /// Mends the HA wire.
     pub fn mend(&mut self) {
         self.cut.clear();
@@ -363,7 +373,11 @@ impl Cluster {
             .partition(|f| f.at <= now);
         self.flying = rest;
         for f in due {
-            if !self.cut.contains(&(f.from, f.to)) && self.hosts[f.to].node.is_some() {
+            let cut = match f.message.path {
+                Path::HaPort => &self.cut,
+                Path::InBand => &self.cut_in_band,
+            };
+            if !cut.contains(&(f.from, f.to)) && self.hosts[f.to].node.is_some() {
                 self.hosts[f.to].inbox.push(f.message);
             }
         }
@@ -451,9 +465,14 @@ impl Cluster {
                 if let Some(until) = lease_until {
                     host.lease = Lease::Until(until);
                 }
-                self.send(i, seq, &Body::Heartbeat(heartbeat));
+                let in_band = host.config.settings.in_band;
+                self.send(i, seq, &Body::Heartbeat(heartbeat), in_band);
             }
-            Action::SendMacs { seq, chunk } => self.send(i, seq, &Body::Macs(chunk)),
+            Action::SendMacs {
+                seq,
+                chunk,
+                in_band,
+            } => self.send(i, seq, &Body::Macs(chunk), in_band),
             Action::SetGates(mode) => {
                 host.gates_told.push(mode);
                 host.wanted = Some((mode, host.adopt_after));
@@ -486,14 +505,33 @@ impl Cluster {
         }
     }
 
-    fn send(&mut self, from: usize, seq: u64, body: &Body) {
+    fn send(&mut self, from: usize, seq: u64, body: &Body, in_band: bool) {
         let sender = &self.hosts[from].config;
         let message = Message {
             instance: sender.instance,
             boot: sender.boot,
             seq,
+            path: Path::HaPort,
             body: body.clone(),
         };
+        let copy = Message {
+            path: Path::InBand,
+            ..message.clone()
+        };
+        let wired = |host: &Host| host.cables.iter().any(|c| c.lan || c.wan);
+        for to in 0..self.hosts.len() {
+            let carried = wired(&self.hosts[from]) && wired(&self.hosts[to]);
+            let cut = self.cut_in_band.contains(&(from, to));
+            if in_band && carried && !cut && to != from {
+                // A little later than on the HA path.
+                self.flying.push(Flying {
+                    at: self.now + self.delay * 2,
+                    from,
+                    to,
+                    message: copy.clone(),
+                });
+            }
+        }
         for to in 0..self.hosts.len() {
             let lost = self.lose.get_mut(&(from, to)).is_some_and(|left| {
                 let lost = *left > 0;

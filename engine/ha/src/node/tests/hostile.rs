@@ -8,7 +8,8 @@ use super::cluster::{ms, quick};
 use crate::events::Subject;
 use crate::link_pairs::PairLinks;
 use crate::message::{
-    Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, MacChunk, Message, Role, Side, UnfitReason,
+    Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, MacChunk, Message, Path, Paths, Role, Side,
+    UnfitReason,
 };
 use crate::node::{Node, NodeConfig};
 use crate::observation::{Observation, Reject, Request};
@@ -56,6 +57,7 @@ fn time() -> impl Strategy<Value = Time> {
 fn echo() -> impl Strategy<Value = Echo> {
     (0..4u16, number(), number(), time(), duration()).prop_map(
         |(instance, boot, seq, tx_time, hold)| Echo {
+            paths: Paths(u8::try_from(seq & 0xff).unwrap()),
             instance,
             boot,
             seq,
@@ -115,11 +117,15 @@ fn body() -> impl Strategy<Value = Body> {
 
 fn message() -> impl Strategy<Value = Message> {
     let instance = prop_oneof![0..4u16, any::<u16>()];
-    (instance, number(), number(), body()).prop_map(|(instance, boot, seq, body)| Message {
-        instance,
-        boot,
-        seq,
-        body,
+    let path = prop_oneof![Just(Path::HaPort), Just(Path::InBand)];
+    (instance, number(), number(), path, body()).prop_map(|(instance, boot, seq, path, body)| {
+        Message {
+            instance,
+            boot,
+            seq,
+            path,
+            body,
+        }
     })
 }
 
@@ -180,6 +186,7 @@ proptest! {
             instance: 2,
             boot: 61,
             seq,
+            path: Path::HaPort,
             body: Body::Heartbeat(plain()),
         };
         let saved = SavedState { boots: [(2, 60)].into(), ..SavedState::default() };
@@ -202,7 +209,7 @@ proptest! {
         prop_assert_eq!(before.0, Health::Healthy);
         let wrong: Vec<Message> = forged
             .into_iter()
-            .map(|(boot, seq, body)| Message { instance: 2, boot, seq, body })
+            .map(|(boot, seq, body)| Message { instance: 2, boot, seq, path: Path::HaPort, body })
             .chain(replayed.into_iter().map(|(seq, body)| Message { body, ..beat(seq) }))
             .collect();
         let at = Time::ZERO + ms(101);
@@ -251,6 +258,7 @@ fn rule_05_a_capture_makes_no_peer() {
         instance: 2,
         boot: 60,
         seq: 9,
+        path: Path::HaPort,
         body: Body::Heartbeat(plain()),
     }];
     let actions = node.step(&Observation {
@@ -272,6 +280,7 @@ fn rule_09_a_role_that_would_be_yielded_at_once_is_not_taken() {
         instance,
         boot: 90,
         seq,
+        path: Path::HaPort,
         body: Body::Heartbeat(Heartbeat {
             role: Role::Active,
             flags: flags | Flags::FIT | Flags::GATE_OPEN,
@@ -325,6 +334,7 @@ fn rule_11_an_impatient_peer_heard_between_two_heartbeats_costs_no_role() {
         instance: 2,
         boot: 90,
         seq,
+        path: Path::HaPort,
         body: Body::Heartbeat(Heartbeat {
             role: Role::Active,
             flags: flags | Flags::FIT | Flags::GATE_OPEN,
@@ -357,6 +367,7 @@ fn rule_09_nothing_is_taken_over_from_a_closed_gate_with_a_better_claim() {
             instance: 2,
             boot: 90,
             seq,
+            path: Path::HaPort,
             body: Body::Heartbeat(Heartbeat {
                 role: Role::Active,
                 flags: Flags::FIT | Flags::HANDING_OVER,

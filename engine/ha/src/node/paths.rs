@@ -1,0 +1,103 @@
+//! The two paths of heartbeats (rule 12): the HA port, and in-band over the data ports.
+
+use crate::events::{Alarm, PathFault};
+use crate::message::Path;
+use crate::time::Time;
+
+use super::{HA_PORT_GRACE, Node};
+
+/// What is wrong with a path to a peer, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    fault: PathFault,
+    since: Time,
+}
+
+impl Node {
+    /// Rule 12: while the HA path to this peer is not good both ways, nothing is decided that could
+    /// wait: no preemption, no hand-over for want of bandwidth.
+    pub(super) fn frozen(&self, peer: u16) -> bool {
+        self.settings.in_band
+            && self
+                .peers
+                .get(&peer)
+                .is_some_and(|p| self.path_fault(p, Path::HaPort).is_some())
+    }
+
+    /// Rule 12: both paths dead, and our own links below the minimum: it is more likely that we are
+    /// cut off than that the peer is gone.
+    pub(super) fn cut_off(&self) -> bool {
+        self.settings.in_band && self.link_fitness.fit() == Some(false)
+    }
+
+    /// Some peer is heard in-band and not on the HA path, or the other way round: what is sent once
+    /// for all has to go in-band as well.
+    pub(super) fn needs_in_band(&self) -> bool {
+        self.settings.in_band && self.peers.keys().any(|&id| self.frozen(id))
+    }
+
+    fn path_fault(&self, peer: &crate::peer::Peer, path: Path) -> Option<PathFault> {
+        let (we_hear, it_hears) = (peer.heard_on().has(path), peer.hears_us_on().has(path));
+        match (peer.present(), we_hear, it_hears) {
+            (false, ..) | (true, true, true) => None,
+            (true, false, false) => Some(PathFault::Dead),
+            (true, true, false) => Some(PathFault::PeerDeaf),
+            (true, false, true) => Some(PathFault::WeAreDeaf),
+        }
+    }
+
+    /// Both ends say what they hear, so both know of a path that is dead in one direction. What
+    /// they say is a slot old: a fault has to stand for a window before it is told.
+    pub(super) fn watch_paths(&mut self) {
+        if !self.settings.in_band {
+            return;
+        }
+        for id in self.peers.keys().copied().collect::<Vec<_>>() {
+            for path in Path::ALL {
+                self.watch_path(id, path);
+            }
+        }
+    }
+
+    fn watch_path(&mut self, id: u16, path: Path) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let mut fault = self.path_fault(peer, path);
+        // Without a link pair that is up there is no in-band path, and the links' own alarms say so.
+        let its_pairs = peer.heartbeat().map_or(0, |h| h.pairs_up);
+        if path == Path::InBand && (self.pairs_up() == 0 || its_pairs == 0) {
+            fault = None;
+        }
+        let tried = peer.track(path).last_at().is_some();
+        let key = (id, path);
+        let Some(fault) = fault else {
+            if let Some(broken) = self.broken_paths.remove(&key) {
+                self.alarm(alarm_of(id, path, broken.fault), false);
+            }
+            return;
+        };
+        let now = self.now;
+        let broken = *self
+            .broken_paths
+            .entry(key)
+            .and_modify(|broken| {
+                if broken.fault != fault {
+                    *broken = Broken { fault, since: now };
+                }
+            })
+            .or_insert(Broken { fault, since: now });
+        let mut patience = self.failure_window_with(id) + self.settings.interval;
+        if !tried {
+            patience = patience.max(HA_PORT_GRACE);
+        }
+        let told = now.since(broken.since) >= patience;
+        for other in PathFault::ALL {
+            self.alarm(alarm_of(id, path, other), told && other == fault);
+        }
+    }
+}
+
+fn alarm_of(peer: u16, path: Path, fault: PathFault) -> Alarm {
+    Alarm::Path { peer, path, fault }
+}
