@@ -4,9 +4,9 @@
 #   make test    runs all tests
 #
 # More: make run LAB=stay (keeps the lab up), make lab (scenes without a terminal, exit code),
-# make sim SEEDS=n or SEED=n (the simulation), make fuzz SECONDS=n, make bench-forward (against
-# dpdk-testpmd), make bench-failover (against keepalived), make lint, make clean-lab (after a power
-# cut).
+# make sim SEEDS=n or SEED=n (the simulation), make sim-faults, make fuzz SECONDS=n, make
+# bench-forward (against dpdk-testpmd), make bench-failover (against keepalived), make lint, make
+# clean-lab (after a power cut).
 
 # Our own shell, so that PATH holds the cargo that setup/rust.sh found or installed.
 SHELL := /bin/bash
@@ -15,7 +15,7 @@ SHELL := /bin/bash
 LAB ?=
 LAB_OPTIONS ?=
 
-.PHONY: run lab test lint fmt setup clean-lab build sim fuzz bench-forward bench-failover
+.PHONY: run lab test lint fmt setup clean-lab build sim sim-ci sim-faults fuzz bench-forward bench-failover
 
 setup:
 	@sh setup/packages.sh
@@ -34,7 +34,9 @@ test: setup
 	@sh setup/test.sh
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo build -p twinline -p hugepages-setup; \
 	  TWINLINE_BIN="$$PWD/target/debug/twinline" sh setup/hugepages.sh target/debug \
-	  cargo test --workspace --exclude twinline-simulation
+	  cargo test --workspace
+	@$(MAKE) --no-print-directory sim-ci
+	@PATH="$$(sh setup/rust.sh):$$PATH"; sh setup/fuzz.sh 60
 
 lint: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo fmt --all --check; \
@@ -65,6 +67,21 @@ sim: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; \
 	  cargo run --profile sim -p twinline-simulation --bin sim -- \
 	    $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+# What `make test` plays: 20,000 fixed seeds, and 2,000 that no run had before. A failing seed is
+# printed with the command that replays it.
+sim-ci: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; \
+	  cargo build --profile sim -p twinline-simulation --bin sim; \
+	  target/sim/sim --seeds 20000; \
+	  from="$$(date +%s)000"; echo "random seeds from $$from"; \
+	  target/sim/sim --seeds 2000 --from "$$from"
+
+# Each deliberate fault in the decisions is switched on in turn, and has to be caught.
+sim-faults: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; \
+	  cargo run --profile sim -p twinline-simulation --features faults --bin sim \
+	    --target-dir target/sim-faults -- --faults --seeds 200
 
 SECONDS ?= 60
 fuzz: setup

@@ -16,11 +16,12 @@ set -eu
 # dpdk                  dpdk-testpmd (benchmark), dpdk-dumpcap, dpdk-telemetry.py
 # iproute2              ip and bridge: the lab's namespaces, veth pairs and switches
 # ethtool, tcpdump      offloads off in the lab; looking at it
+# keepalived            the peer of bench-failover; its service stays idle without a configuration
 # iputils-ping          a first try in the lab
 # procps                pgrep, sysctl
 # ca-certificates, curl rustup, where cargo is missing (setup/rust.sh)
 PACKAGES="build-essential pkg-config libdpdk-dev libclang-dev clang dpdk iproute2 ethtool tcpdump \
-iputils-ping procps ca-certificates curl"
+iputils-ping keepalived procps ca-certificates curl"
 
 say() {
     echo "setup/packages.sh: $*" >&2

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use dpdk::{Burst, Pool, RxQueue, TxQueue};
 use twinline_ha as ha;
@@ -13,8 +14,11 @@ use twinline_wire::heartbeat::{
 
 use crate::convert;
 
-/// Bursts taken in one tick at most: a flood at the HA port must not keep the core from judging.
-const BURSTS_A_TICK: usize = 16;
+/// For how long the queue is read in one tick at most: a flood at the HA port must not keep the core
+/// from judging. Long enough for some thousand frames, all that a port's ring holds.
+const READING: Duration = Duration::from_millis(2);
+/// Bursts between two looks at the clock.
+const BURSTS_A_LOOK: usize = 8;
 /// Peers whose MAC address is remembered.
 const PEER_MACS: usize = 64;
 
@@ -107,11 +111,22 @@ impl HaPort {
         (self.sent, self.send_failures)
     }
 
-    /// Drains the queue: authentic messages, and what the operator must hear of.
-    pub fn receive(&mut self, messages: &mut Vec<ha::Message>, rejects: &mut Vec<ha::Reject>) {
-        for _ in 0..BURSTS_A_TICK {
+    /// Drains the queue: authentic messages, and what the operator must hear of. False when the
+    /// time for it was over before the queue was empty: then it is to be called again soon.
+    pub fn receive(
+        &mut self,
+        messages: &mut Vec<ha::Message>,
+        rejects: &mut Vec<ha::Reject>,
+    ) -> bool {
+        let mut begun = None;
+        for turn in 0.. {
+            if turn % BURSTS_A_LOOK == BURSTS_A_LOOK - 1
+                && begun.get_or_insert_with(Instant::now).elapsed() >= READING
+            {
+                return false;
+            }
             if self.rx.burst(&mut self.burst) == 0 {
-                return;
+                return true;
             }
             let expect = Expect {
                 udp_port: self.identity.udp_port,
@@ -141,6 +156,7 @@ impl HaPort {
             }
             self.burst.clear();
         }
+        true
     }
 
     /// Sends a heartbeat to every peer.

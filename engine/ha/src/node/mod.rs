@@ -53,6 +53,10 @@ pub use view::Lateness;
 /// cable that is switched off never gives one.
 pub const HA_PORT_GRACE: Duration = Duration::from_secs(3);
 
+/// How often a listening begins again when our own loop was late: a window that we slept through
+/// is no listening, but a loop that is always late shall not listen for ever.
+const LISTEN_AGAIN: u8 = 8;
+
 /// How often a node in the middle of a hand-over, or of its end, wants to see its workers.
 const MOVING: Duration = Duration::from_millis(1);
 
@@ -149,9 +153,14 @@ pub struct Node {
     gates_set_at: Time,
     gates_adopted: bool,
     lease_until: Option<Time>,
+    /// The lease ran out: until then we listen, whatever an operator says meanwhile (rule 11).
+    deaf_until: Option<Time>,
+    /// How often the listening under way began again because we slept.
+    listened_again: u8,
 
     seq: u64,
-    recent_marks: (u64, u64, Time),
+    /// Recent heartbeats of ours: sequence number, and when.
+    sent: VecDeque<(u64, Time)>,
     next_send: Time,
     urgent: bool,
     sent_gate_open: bool,
@@ -237,8 +246,10 @@ impl Node {
             gates_set_at: now,
             gates_adopted: false,
             lease_until: None,
+            deaf_until: None,
+            listened_again: 0,
             seq: 0,
-            recent_marks: (0, 0, now),
+            sent: VecDeque::new(),
             next_send: now,
             urgent: false,
             sent_gate_open: false,
@@ -388,11 +399,22 @@ impl Node {
     }
 
     fn own_session(&self) -> OwnSession {
+        let recent = |at: Time| self.now.since(at) < self.recent_for();
+        let oldest = self.sent.iter().find(|&&(_, at)| recent(at));
+        let recent_seq = oldest.map_or(self.seq.saturating_add(1), |&(seq, _)| seq);
         OwnSession {
             instance: self.instance,
             boot: self.boot,
-            recent_seq: self.recent_marks.0,
+            recent_seq,
         }
+    }
+
+    /// For how long what we sent is recent, so that an echo of it shows a session that is alive. At
+    /// least three slots: with a threshold of 1 an echo is as old as the window.
+    fn recent_for(&self) -> Duration {
+        self.settings
+            .failure_window()
+            .max(self.settings.interval * 3)
     }
 
     fn fit(&self) -> bool {
@@ -442,6 +464,7 @@ impl Node {
 
     fn enter(&mut self, phase: Phase, why: Reason) {
         self.suspended |= phase == Phase::Suspended;
+        self.listened_again = 0;
         self.phase = phase;
         self.why = why;
         self.urgent = true;

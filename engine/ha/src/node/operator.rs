@@ -117,7 +117,8 @@ impl Node {
                 self.nobody_active_since = None;
                 // Suspended since its start, it has not listened yet, nor is its card inline.
                 let phase = if self.listened {
-                    Phase::Standby { listen_until: None }
+                    let listen_until = self.deaf_until.filter(|&until| self.now < until);
+                    Phase::Standby { listen_until }
                 } else {
                     Phase::Init { listen_from: None }
                 };

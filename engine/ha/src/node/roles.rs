@@ -13,7 +13,7 @@ use crate::time::Time;
 
 use super::fitness::reason_of;
 use super::handover::Then;
-use super::{Asking, HA_PORT_GRACE, Node, Phase, TakingOver};
+use super::{Asking, HA_PORT_GRACE, LISTEN_AGAIN, Node, Phase, TakingOver};
 
 impl Node {
     pub(super) fn decide(&mut self) {
@@ -49,6 +49,11 @@ impl Node {
             return;
         };
         let window = self.settings.failure_window();
+        if self.slept() {
+            let listen_from = Some(self.now);
+            self.phase = Phase::Init { listen_from };
+            return;
+        }
         if (self.now.since(from) < window && !faults::on(Fault::StartsDeaf))
             || self.link_fitness.fit().is_none()
         {
@@ -73,6 +78,11 @@ impl Node {
 
     fn decide_standby(&mut self, listen_until: Option<Time>) {
         if let Some(until) = listen_until {
+            if self.slept() {
+                let listen_until = Some(self.now + self.settings.failure_window());
+                self.phase = Phase::Standby { listen_until };
+                return;
+            }
             if self.now < until {
                 return;
             }
@@ -87,6 +97,13 @@ impl Node {
             return;
         }
         self.consider_preemption();
+    }
+
+    /// Our own loop was late, so what runs of a listening is worth nothing: it begins again.
+    fn slept(&mut self) -> bool {
+        let again = self.lateness.now_late && self.listened_again < LISTEN_AGAIN;
+        self.listened_again += u8::from(again);
+        again
     }
 
     /// Becomes ACTIVE when it is ours to be (rules 6, 7 and 10).
@@ -395,8 +412,12 @@ impl Node {
             _ => Then::Standby,
         };
         self.leave_active(Reason::LeaseExpired, then);
-        if matches!(self.phase, Phase::Standby { .. }) && !faults::on(Fault::LeaseExpiryDeaf) {
-            let listen_until = Some(self.now + self.settings.failure_window());
+        if faults::on(Fault::LeaseExpiryDeaf) {
+            return;
+        }
+        let listen_until = Some(self.now + self.settings.failure_window());
+        self.deaf_until = listen_until;
+        if matches!(self.phase, Phase::Standby { .. }) {
             self.phase = Phase::Standby { listen_until };
         }
     }

@@ -16,6 +16,9 @@ const MAC_DELTA: Duration = Duration::from_millis(20);
 const MAC_FULL: Duration = Duration::from_secs(1);
 /// When the announcements are repeated: a switch may have been busy, a frame may have been lost.
 const ANNOUNCE_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+/// Heartbeats of ours that are remembered, at most: of more in one window the older ones prove
+/// nothing (rule 5).
+const REMEMBERED: usize = 1024;
 /// Announcements handed to the workers in one step.
 const ANNOUNCE_BURST: usize = 64;
 
@@ -50,7 +53,6 @@ impl Node {
         }
         self.urgent = false;
         self.share_macs();
-        self.mark_recent();
     }
 
     /// The interval; less where the lease would end before the next heartbeat (threshold 1), and
@@ -99,6 +101,15 @@ impl Node {
     fn send_heartbeat(&mut self, gate_open: bool) {
         self.seq += 1;
         self.sent_gate_open = gate_open;
+        while self.sent.len() >= REMEMBERED
+            || self
+                .sent
+                .front()
+                .is_some_and(|&(_, at)| self.now.since(at) >= self.recent_for())
+        {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((self.seq, self.now));
         let lease_until =
             (self.settings.leased() && self.carrying()).then(|| self.now + self.lease_length());
         if lease_until.is_some() {
@@ -213,19 +224,6 @@ impl Node {
                     in_band,
                 });
             }
-        }
-    }
-
-    /// Remembers which of our sequence numbers were sent within the last one to two windows.
-    fn mark_recent(&mut self) {
-        let (_, newer, at) = self.recent_marks;
-        // At least three slots: with a threshold of 1 an echo is as old as the window.
-        let length = self
-            .settings
-            .failure_window()
-            .max(self.settings.interval * 3);
-        if self.now.since(at) >= length {
-            self.recent_marks = (newer, self.seq, self.now);
         }
     }
 

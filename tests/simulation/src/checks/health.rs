@@ -118,6 +118,8 @@ pub struct Oracle {
     sent: VecDeque<(u64, Time)>,
     /// The step that is due, as the node promised.
     promised: Option<Time>,
+    /// The last step was late by more than half an interval (rule 3).
+    late: bool,
 }
 
 enum Session {
@@ -139,7 +141,14 @@ impl Oracle {
             peers: BTreeMap::new(),
             sent: VecDeque::new(),
             promised: None,
+            late: false,
         }
+    }
+
+    /// The last step was late by more than half an interval (rule 3).
+    #[must_use]
+    pub fn late(&self) -> bool {
+        self.late
     }
 
     /// A peer, as the rules see it.
@@ -248,6 +257,7 @@ impl Oracle {
             .promised
             .is_some_and(|due| now.since(due) > settings.interval / 2);
         self.promised = Some(node.next_deadline());
+        self.late = late;
         for message in messages {
             self.take(message, now, settings, node);
         }

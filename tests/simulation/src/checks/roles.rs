@@ -45,6 +45,9 @@ pub struct Watch {
     pub changes: u64,
     /// Nothing but listening before this.
     deaf_until: Option<Time>,
+    /// When the step before was, by the instance's clock, and how often its listening began again.
+    last_local: Option<Time>,
+    listened_again: u8,
     init_since: Time,
     /// The epoch of its last heartbeat as ACTIVE.
     tenure: u64,
@@ -134,6 +137,8 @@ impl Watch {
             granted: [None; 3],
             changes: 0,
             deaf_until: None,
+            last_local: None,
+            listened_again: 0,
             init_since: Time::ZERO,
             tenure: 0,
             pairs_up: 0,
@@ -194,6 +199,7 @@ impl Watch {
     /// # Errors
     /// What it violated.
     pub fn follow(&mut self, turn: &Turn<'_>) -> Finding {
+        self.listen(turn);
         for (heartbeat, lease) in turn.sent {
             self.heartbeat(turn, heartbeat, *lease)?;
         }
@@ -296,6 +302,18 @@ impl Watch {
         Ok(())
     }
 
+    /// Rules 3 and 11: what was slept through is no listening; it begins again, eight times at most.
+    fn listen(&mut self, turn: &Turn<'_>) {
+        let before = self.last_local.replace(turn.local);
+        let listening = self
+            .deaf_until
+            .is_some_and(|until| before.is_some_and(|before| before < until));
+        if listening && turn.oracle.late() && self.listened_again < 8 {
+            self.listened_again += 1;
+            self.deaf_until = Some(turn.local + turn.settings.failure_window());
+        }
+    }
+
     /// An exit from ACTIVE: a flap, unless there is evidence of a cause that is none.
     fn left(&mut self, turn: &Turn<'_>, why: Reason) -> Finding {
         if why != Reason::HandoverTimedOut {
@@ -333,6 +351,7 @@ impl Watch {
         match why {
             Reason::LeaseExpired => {
                 self.deaf_until = Some(turn.local + turn.settings.failure_window());
+                self.listened_again = 0;
             }
             Reason::LinksBelowMinimum | Reason::WorkerStalled | Reason::BandwidthBelowMinimum
                 if !orderly =>

@@ -57,3 +57,40 @@ fn rule_11_a_lease_that_runs_out_does_not_undo_a_suspension() {
     c.run(ms(500));
     assert_eq!(c.roles(), [Role::Suspended, Role::Active]);
 }
+
+/// Found by the simulation (seed 6802): started again and then frozen for longer than its window, an
+/// instance took its sleep for listening, and what had come meanwhile for a capture of the past,
+/// since it echoed nothing recent.
+#[test]
+fn rule_06_a_window_that_was_slept_through_is_no_listening() {
+    for secondary in [0, 1] {
+        let mut c = Cluster::settled();
+        let other = 1 - secondary;
+        c.kill(secondary);
+        c.run_until(ms(200), |c| c.roles()[other] == Role::Active);
+        c.run(ms(100));
+        c.start(secondary);
+        c.run(ms(2));
+        c.forget();
+        c.stall(secondary, ms(200));
+        c.run(ms(400));
+        assert_eq!(c.active(), [other], "{secondary}");
+        assert_eq!(c.doubled, 0);
+    }
+}
+
+/// Found by the simulation (seed 9320): resumed in the very step in which its lease ran out.
+#[test]
+fn rule_11_a_resume_does_not_end_the_listening_after_a_lease_that_ran_out() {
+    let mut c = Cluster::settled();
+    c.stall(0, ms(100));
+    c.ask(0, Request::Suspend { force: true });
+    c.ask(0, Request::Resume);
+    c.run(ms(105));
+    assert_eq!(c.roles()[0], Role::Passive);
+    assert!(
+        c.answer(0, Request::Switchover)
+            .unwrap_err()
+            .contains("listening")
+    );
+}
