@@ -335,7 +335,9 @@ impl Peer {
         for track in &mut self.tracks {
             track.begin_session();
         }
-        self.track_mut(path).seq = seq;
+        let track = self.track_mut(path);
+        track.seq = seq;
+        track.begun = true;
         self.rtt = None;
         self.hears_us_at = None;
         self.hears_us_on = Paths::default();
@@ -353,7 +355,7 @@ impl Peer {
     fn number(&mut self, seq: u64, path: Path) -> Result<Accepted, Refusal> {
         let news = seq > self.seq;
         let track = self.track_mut(path);
-        if seq <= track.seq {
+        if track.begun && seq <= track.seq {
             if faults::on(Fault::SequenceUnchecked) {
                 return Ok(Accepted {
                     news: true,
@@ -368,11 +370,11 @@ impl Peer {
         // Address shares count as well, and not all of them go in-band: there a missed slot is a
         // loss, and a gap is none.
         let lost = match path {
-            Path::HaPort => seq - track.seq - 1,
-            Path::InBand => 0,
+            // That of a session that was first heard in-band has no gap to show yet.
+            Path::HaPort if track.begun => seq - track.seq - 1,
+            Path::HaPort | Path::InBand => 0,
         };
-        // The HA path of a session that was first heard in-band has no gap to show yet.
-        let lost = if track.seq == 0 { 0 } else { lost };
+        track.begun = true;
         track.seq = seq;
         track.lost = track.lost.saturating_add(lost);
         if lost > 0 && !faults::on(Fault::LossForgiven) {

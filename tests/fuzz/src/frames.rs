@@ -121,7 +121,7 @@ pub fn judge(data: &[u8]) {
 fn passed(result: &Result<Parsed, DropCause>) -> bool {
     matches!(
         result,
-        Ok(_) | Err(DropCause::OwnInstance { .. } | DropCause::Malformed)
+        Ok(_) | Err(DropCause::OwnInstance { .. } | DropCause::Malformed | DropCause::WrongPath)
     )
 }
 

@@ -67,13 +67,14 @@ impl Node {
             Phase::Standby { .. } => self.asking.is_some(),
             _ => false,
         };
+        let most = interval.min((self.lease_length() * 2) / 3);
         if handing {
             let fast = interval / 4;
             return fast
                 .clamp(Duration::from_millis(1), Duration::from_millis(10))
-                .min(interval);
+                .min(most);
         }
-        interval.min((self.lease_length() * 2) / 3)
+        most
     }
 
     /// Rule 11: `failure_threshold x interval - guard`, by the most impatient peer.

@@ -13,6 +13,8 @@ use super::Thresholds;
 pub struct Track {
     /// The last sequence number of the session on this path.
     pub(super) seq: u64,
+    /// It brought something of this session.
+    pub(super) begun: bool,
     pub(super) health: Health,
     slot_start: Time,
     missed: u32,
@@ -30,6 +32,7 @@ impl Track {
     pub(super) fn new(now: Time) -> Self {
         Self {
             seq: 0,
+            begun: false,
             health: Health::Unknown,
             slot_start: now,
             missed: 0,
@@ -88,6 +91,7 @@ impl Track {
     /// A new session begins: it has to show its health again (rule 2).
     pub(super) fn begin_session(&mut self) {
         self.seq = 0;
+        self.begun = false;
         self.good = 0;
         if self.health == Health::Healthy {
             self.health = Health::Unknown;

@@ -6,6 +6,7 @@ use super::cluster::{Cluster, ms, quick};
 use crate::action::GateMode;
 use crate::events::Reason;
 use crate::message::Role;
+use crate::observation::Request;
 use crate::settings::Settings;
 
 #[test]
@@ -197,5 +198,29 @@ fn rule_23_a_lossy_wire_floods_no_log() {
     }
     for i in [0, 1] {
         assert!(c.hosts[i].events.len() < 60, "{:?}", c.hosts[i].events);
+    }
+}
+
+/// Found by the fuzz target `node`: at 1 ms x 1 a successor renewed its lease every millisecond, a
+/// quarter of one too late.
+#[test]
+fn rule_11_the_lease_holds_through_a_takeover_at_the_shortest_window() {
+    let shortest = |primary| Settings {
+        interval: ms(1),
+        failure_threshold: 1,
+        ..quick(primary)
+    };
+    let mut c = Cluster::new(&[shortest(true), shortest(false)]);
+    c.tick = Duration::from_micros(50);
+    c.delay = Duration::from_micros(10);
+    c.hosts[0].adopt_after = 60;
+    c.hosts[1].adopt_after = 60;
+    c.settle();
+    c.ask(0, Request::Switchover);
+    c.run(ms(100));
+    assert_eq!(c.roles(), [Role::Passive, Role::Active]);
+    for i in 0..2 {
+        let expired = |(_, why): &(Role, Reason)| *why == Reason::LeaseExpired;
+        assert!(!c.role_changes(i).iter().any(expired));
     }
 }
