@@ -56,7 +56,7 @@ fn topology_comes_up_and_goes_away() {
         .count();
     let (run, topology) = lay();
     let (prefix, directory) = (run.prefix().to_owned(), run.directory().to_owned());
-    assert_eq!(namespaces_of(&prefix).len(), 6);
+    assert_eq!(namespaces_of(&prefix).len(), 7);
     for leg in [Leg::Lan, Leg::Wan] {
         for side in Side::BOTH {
             assert!(topology.carrier(side, leg).unwrap());
@@ -215,7 +215,7 @@ fn a_killed_lab_leaves_no_engine_and_clean_removes_the_rest() {
     let engines = engines_of(&prefix);
     // a run that lives is not touched
     assert!(!run::clean_dead().contains(&prefix));
-    assert_eq!(namespaces_of(&prefix).len(), 6);
+    assert_eq!(namespaces_of(&prefix).len(), 7);
     lab.kill().unwrap();
     lab.wait().unwrap();
     all_end(&engines);

@@ -16,6 +16,7 @@
 //! ```
 
 mod alarms;
+mod fingerprint;
 mod fitness;
 mod handover;
 mod hearing;
