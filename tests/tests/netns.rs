@@ -221,7 +221,7 @@ fn a_killed_lab_leaves_no_engine_and_clean_removes_the_rest() {
     all_end(&engines);
     assert_eq!(
         namespaces_of(&prefix).len(),
-        6,
+        7,
         "a killed process cannot clean"
     );
     let status = Command::new(env!("CARGO_BIN_EXE_lab"))
