@@ -1,9 +1,11 @@
 //! Namespaces, switches and wires of the lab.
 
-use crate::error::Result;
+use crate::error::{LabError, Result};
 use crate::netns;
 use crate::run::Run;
+use crate::sys::{self, RawSocket, Take};
 use std::fmt;
+use std::time::Duration;
 
 /// The client's address.
 pub const CLIENT_IP: &str = "10.77.0.1";
@@ -227,6 +229,19 @@ impl Topology {
         Ok(flags.split(',').any(|flag| flag == "LOWER_UP"))
     }
 
+    /// Begins to watch what comes into both switches from an appliance.
+    ///
+    /// # Errors
+    /// Without root, or when an interface is gone.
+    pub fn watch(&self, side: Side) -> Result<Watched> {
+        let at = |switch: &str| {
+            netns::inside(switch, || {
+                RawSocket::open(sys::interface_index(side.name())?, Take::All)
+            })
+        };
+        Ok(Watched([at(&self.lan)?, at(&self.wan)?]))
+    }
+
     /// Frames that came into both switches from an appliance since the beginning.
     ///
     /// # Errors
@@ -237,6 +252,32 @@ impl Topology {
             sum += frames_from(self.switch(leg), side)?;
         }
         Ok(sum)
+    }
+}
+
+/// What comes into both switches from an appliance, from now on.
+#[derive(Debug)]
+pub struct Watched([RawSocket; 2]);
+
+impl Watched {
+    /// The frames that have come in so far and are no in-band heartbeats (rule 12).
+    ///
+    /// # Errors
+    /// What the packet sockets say.
+    pub fn traffic(&self) -> Result<u64> {
+        let mut count = 0;
+        let mut buffer = [0; 2048];
+        for socket in &self.0 {
+            loop {
+                let seen = socket.receive(&mut buffer, Duration::ZERO);
+                let Some(seen) = seen.map_err(LabError::io("watching a switch's port"))? else {
+                    break;
+                };
+                let heartbeat = buffer.get(12..14) == Some(&[0x88, 0xb5]);
+                count += u64::from(!seen.outgoing && !heartbeat);
+            }
+        }
+        Ok(count)
     }
 }
 

@@ -124,3 +124,17 @@ fn rule_21_load_below_the_minimum_hands_over_once() {
     assert_eq!((result.lost, result.doubled), (0, 0));
     assert_eq!(result.roles["a"].after_reason, "bandwidth_below_minimum");
 }
+
+#[test]
+fn rule_12_the_ha_link_alone_moves_no_role() {
+    let result = ok(Scene::HaCut);
+    assert_eq!((result.lost, result.doubled), (0, 0));
+    assert_eq!(result.roles["a"].after, "ACTIVE");
+}
+
+#[test]
+fn rules_09_12_two_active_heal_when_a_path_is_back() {
+    let result = ok(Scene::Split);
+    assert_eq!(result.roles["a"].after_reason, "dual_active_yielded");
+    assert_eq!(result.roles["b"].after, "ACTIVE");
+}

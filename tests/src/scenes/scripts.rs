@@ -81,16 +81,13 @@ pub(super) fn stop(lab: &mut Lab) -> Result<Played> {
     let took = begin.elapsed();
     // frames pile up in the sleeper's rings: none of them may come out
     std::thread::sleep(Duration::from_millis(300));
-    let frames_before = lab.topology.frames_from(Side::A);
+    let watched = lab.topology.watch(Side::A);
     lab.engine(Side::A).signal(libc::SIGCONT)?;
     taken?;
     let slept = begin.elapsed();
     lab.wait_for(Side::A, "PASSIVE on waking", CHANGE, |s| s.is("PASSIVE"))?;
     let after = lab.both();
-    let frames = lab
-        .topology
-        .frames_from(Side::A)?
-        .saturating_sub(frames_before?);
+    let frames = watched?.traffic()?;
     std::thread::sleep(TAIL);
     let mut played = expect(
         after,
