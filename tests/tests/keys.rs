@@ -130,6 +130,15 @@ impl Keys {
 
 /// Reloads an engine with these keys.
 fn use_keys(lab: &Lab, side: Side, key: &PathBuf, next: Option<&PathBuf>) {
+    reload_with(lab, side, key, next).unwrap();
+}
+
+fn reload_with(
+    lab: &Lab,
+    side: Side,
+    key: &PathBuf,
+    next: Option<&PathBuf>,
+) -> twinline_tests::Result<()> {
     let engine = lab.engine(side);
     let text = fs::read_to_string(&engine.config).unwrap();
     let mut lines: Vec<String> = text
@@ -145,7 +154,7 @@ fn use_keys(lab: &Lab, side: Side, key: &PathBuf, next: Option<&PathBuf>) {
     if let Some(next) = next {
         lines.insert(at + 1, format!("next_key_file = {next:?}"));
     }
-    engine.reload(&(lines.join("\n") + "\n")).unwrap();
+    engine.reload(&(lines.join("\n") + "\n"))
 }
 
 /// Waits until both have taken ten more heartbeats of each other; gives how many were missing by
@@ -225,6 +234,30 @@ fn a_key_is_exchanged_without_a_gap() {
         "{}",
         lab.both().line()
     );
+}
+
+#[test]
+fn rule_24_a_key_that_the_peer_signs_with_cannot_be_dropped() {
+    on_a_fair_machine(a_key_that_the_peer_signs_with_cannot_be_dropped);
+}
+
+fn a_key_that_the_peer_signs_with_cannot_be_dropped() {
+    let mut lab = pair();
+    let Keys { new, .. } = &Keys::lay(&lab);
+    let lost = heartbeats_go_on(&lab, "before");
+    let mark = Mark::now(&lab);
+    let error = reload_with(&lab, Side::B, new, None)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("instance 1 signs"), "{error}");
+    assert!(error.contains("ha.next_key_file"), "{error}");
+    assert_eq!(heartbeats_go_on(&lab, "refused"), lost, "a gap");
+    mark.steady(&lab, "refused");
+    // Once the peer is gone there is nobody to be deaf to.
+    lab.kill(Side::A).unwrap();
+    lab.wait_for(Side::B, "ACTIVE", CHANGE, |s| s.is("ACTIVE"))
+        .unwrap();
+    reload_with(&lab, Side::B, new, None).unwrap();
 }
 
 #[test]

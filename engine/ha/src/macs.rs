@@ -14,6 +14,10 @@ use crate::time::Time;
 pub const MAX_MACS: usize = 4096;
 /// Addresses in one message.
 pub const CHUNK: usize = 200;
+/// How long an address has to be seen on the other side alone before it is believed to have moved.
+/// While two instances carry everything, frames that go round come in on the wrong side, and the
+/// survivor must not announce by them. A station that really moved teaches the switches itself.
+pub const MOVES_AFTER: Duration = Duration::from_secs(2);
 /// How long an address lives without being seen: the ageing time of switches (IEEE 802.1Q 8.8.3).
 pub const AGEING: Duration = Duration::from_secs(300);
 
@@ -22,6 +26,8 @@ struct Entry {
     side: Side,
     seen: Time,
     shared: bool,
+    /// Since when it was seen on the other side, and on its own no more.
+    across: Option<Time>,
 }
 
 /// A change of the table, for the copy that the workers read.
@@ -40,34 +46,49 @@ pub struct MacTable {
 }
 
 impl MacTable {
-    /// An address was seen, by us or by the ACTIVE. Says what changed for the workers' copy.
+    /// Our own workers saw an address. Says what changed for the workers' copy. A move is believed
+    /// after [`MOVES_AFTER`].
     pub fn learn(&mut self, mac: [u8; 6], side: Side, now: Time) -> Option<MacChange> {
-        if mac[0] & 1 == 1 || mac == [0; 6] {
-            return None;
-        }
         if let Some(entry) = self.entries.get_mut(&mac) {
             entry.seen = now;
             if entry.side == side {
+                entry.across = None;
                 return None;
             }
-            entry.side = side;
-            entry.shared = false;
-            return Some(MacChange {
-                mac,
-                side: Some(side),
-            });
+            let since = *entry.across.get_or_insert(now);
+            if now.since(since) < MOVES_AFTER {
+                return None;
+            }
         }
-        if self.entries.len() >= MAX_MACS {
+        self.set(mac, side, now)
+    }
+
+    /// The ACTIVE says where an address lives.
+    pub fn take(&mut self, mac: [u8; 6], side: Side, now: Time) -> Option<MacChange> {
+        if let Some(entry) = self.entries.get_mut(&mac) {
+            entry.seen = now;
+            entry.across = None;
+            if entry.side == side {
+                return None;
+            }
+        }
+        self.set(mac, side, now)
+    }
+
+    fn set(&mut self, mac: [u8; 6], side: Side, now: Time) -> Option<MacChange> {
+        if mac[0] & 1 == 1 || mac == [0; 6] {
             return None;
         }
-        self.entries.insert(
-            mac,
-            Entry {
-                side,
-                seen: now,
-                shared: false,
-            },
-        );
+        if self.entries.len() >= MAX_MACS && !self.entries.contains_key(&mac) {
+            return None;
+        }
+        let entry = Entry {
+            side,
+            seen: now,
+            shared: false,
+            across: None,
+        };
+        self.entries.insert(mac, entry);
         Some(MacChange {
             mac,
             side: Some(side),
@@ -143,7 +164,7 @@ mod tests {
             })
         );
         assert_eq!(table.learn(mac(1), Side::Lan, Time::ZERO), None);
-        let moved = table.learn(mac(1), Side::Wan, Time::ZERO + Duration::from_secs(200));
+        let moved = table.take(mac(1), Side::Wan, Time::ZERO + Duration::from_secs(200));
         assert_eq!(
             moved,
             Some(MacChange {
@@ -163,6 +184,30 @@ mod tests {
         assert_eq!(table.iter().count(), 0);
     }
 
+    /// Two carried everything for a moment, so frames went round and came in on the wrong side.
+    #[test]
+    fn rule_09_frames_that_went_round_move_no_station() {
+        let at = |ms| Time::ZERO + Duration::from_millis(ms);
+        let mut table = MacTable::default();
+        table.learn(mac(1), Side::Wan, at(0));
+        for ms in (100..2000).step_by(100) {
+            assert_eq!(table.learn(mac(1), Side::Lan, at(ms)), None);
+        }
+        assert_eq!(table.iter().collect::<Vec<_>>(), [(mac(1), Side::Wan)]);
+        // It says a word of its own: what was seen across begins anew.
+        assert_eq!(table.learn(mac(1), Side::Wan, at(2000)), None);
+        assert_eq!(table.learn(mac(1), Side::Lan, at(2100)), None);
+        assert_eq!(table.learn(mac(1), Side::Lan, at(4099)), None);
+        // Seen across alone for so long, it has moved.
+        let moved = table.learn(mac(1), Side::Lan, at(4100));
+        let side = Some(Side::Lan);
+        assert_eq!(moved, Some(MacChange { mac: mac(1), side }));
+        // What the ACTIVE says is believed at once.
+        let side = Some(Side::Wan);
+        let said = table.take(mac(1), Side::Wan, at(4200));
+        assert_eq!(said, Some(MacChange { mac: mac(1), side }));
+    }
+
     #[test]
     fn rule_08_shares_the_new_ones_at_once_and_all_when_asked() {
         let mut table = MacTable::default();
@@ -180,7 +225,7 @@ mod tests {
         );
         assert!(first.iter().all(|c| c.pair == 3));
         assert!(table.share(3, false).is_empty());
-        table.learn(mac(9), Side::Wan, Time::ZERO);
+        table.take(mac(9), Side::Wan, Time::ZERO);
         assert_eq!(
             table.share(3, false),
             vec![MacChunk {

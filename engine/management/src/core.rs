@@ -5,14 +5,14 @@
 //! heartbeat waits a millisecond at most, and the core is free for others.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Receiver;
 use dpdk::clock::tsc_now;
-use twinline_bypass::{Card, NoCard, Path};
+use twinline_bypass::{Card, NoCard, Path as CardPath};
 use twinline_config::Config;
 use twinline_control::{Call, Payload, Reply, Request as Command};
 use twinline_dataplane::Inject;
@@ -23,6 +23,7 @@ use twinline_ha::{
     Time, WorkerProgress,
 };
 use twinline_wire::announce;
+use twinline_wire::heartbeat::Auth;
 
 use crate::appliance::{Appliance, StartError, load_auth};
 use crate::convert;
@@ -184,7 +185,7 @@ impl ManagementCore {
             }
             self.take_calls(&mut requests);
             let drained = self.tick(&requests);
-            std::thread::sleep(if drained { self.tick_length() } else { BREATH });
+            std::thread::sleep(if drained { self.pause() } else { BREATH });
         }
         for (_, call) in std::mem::take(&mut self.waiting) {
             call.answer(Reply::Error {
@@ -194,8 +195,11 @@ impl ManagementCore {
         self.appliance.take_down();
     }
 
-    fn tick_length(&self) -> Duration {
-        (self.node.settings().interval / 10).clamp(TICK_MIN, TICK_MAX)
+    /// A tick, or less where the node wants to see the world sooner.
+    fn pause(&self) -> Duration {
+        let tick = (self.node.settings().interval / 10).clamp(TICK_MIN, TICK_MAX);
+        let wanted = self.node.next_deadline().since(self.now());
+        wanted.clamp(TICK_MIN, tick)
     }
 
     /// Now, on the node's clock.
@@ -463,10 +467,10 @@ impl ManagementCore {
 
     fn command_cards(&mut self, command: CardCommand) {
         let path = match command {
-            CardCommand::Inline => Path::Inline,
-            CardCommand::Bypass => Path::Bypass,
-            CardCommand::Disconnect => Path::Disconnect,
-            CardCommand::Tap => Path::Tap,
+            CardCommand::Inline => CardPath::Inline,
+            CardCommand::Bypass => CardPath::Bypass,
+            CardCommand::Disconnect => CardPath::Disconnect,
+            CardCommand::Tap => CardPath::Tap,
         };
         for (card, pair) in self.cards.iter_mut().zip(&self.appliance.pairs) {
             if let Err(error) = card.set_path(path) {
@@ -535,29 +539,52 @@ impl ManagementCore {
 
     // --- reload (rule 24) ---
 
+    /// The configuration and its keys as they are on disk, if a reload may use them.
+    fn read_again(&self, path: &Path) -> Result<(twinline_config::Loaded, Auth), String> {
+        let loaded = Config::load(path).map_err(|errors| {
+            for error in errors.iter() {
+                log::error!("reload refused: {error}");
+            }
+            let first = errors.iter().next().map(ToString::to_string);
+            format!(
+                "reload of {} refused: {}",
+                path.display(),
+                first.unwrap_or_default()
+            )
+        })?;
+        let refused = |error: String| {
+            log::error!("reload refused: {error}");
+            format!("reload refused: {error}")
+        };
+        let auth = load_auth(&loaded.config).map_err(|error| refused(error.to_string()))?;
+        match self.deaf_with(&auth) {
+            Some(peer) => Err(refused(format!(
+                "instance {peer} signs its heartbeats with a key that these keys do not verify: \
+                 give it the new key first, or keep the old one as ha.next_key_file"
+            ))),
+            None => Ok((loaded, auth)),
+        }
+    }
+
+    /// A peer that is there and would be heard no more with these keys: both would be ACTIVE.
+    fn deaf_with(&self, auth: &Auth) -> Option<u16> {
+        let ha = self.appliance.ha.as_ref()?;
+        if !auth.is_keyed() || !ha.authenticated() {
+            return None;
+        }
+        let present = |&id: &u16| self.node.peers().any(|p| p.instance() == id && p.present());
+        let on_ha = ha.signers().lost_with(auth);
+        let in_band = self.appliance.in_band.iter();
+        let in_band = in_band.flat_map(|path| path.signers().lost_with(auth));
+        on_ha.chain(in_band).find(present)
+    }
+
     fn reload(&mut self) {
         let path = self.around.config_path.clone();
-        let loaded = match Config::load(&path) {
-            Ok(loaded) => loaded,
-            Err(errors) => {
-                for error in errors.iter() {
-                    log::error!("reload refused: {error}");
-                }
-                let text = format!(
-                    "reload of {} refused: {}",
-                    path.display(),
-                    first_line(&errors)
-                );
+        let (loaded, auth) = match self.read_again(&path) {
+            Ok(read) => read,
+            Err(text) => {
                 self.node.record_note(text, Reason::ReloadRefused);
-                return;
-            }
-        };
-        let auth = match load_auth(&loaded.config) {
-            Ok(auth) => auth,
-            Err(error) => {
-                log::error!("reload refused: {error}");
-                self.node
-                    .record_note(format!("reload refused: {error}"), Reason::ReloadRefused);
                 return;
             }
         };
@@ -595,14 +622,6 @@ impl ManagementCore {
         self.node.record_note(text, Reason::Reloaded);
         self.config = merged;
     }
-}
-
-fn first_line(errors: &twinline_config::Errors) -> String {
-    errors
-        .iter()
-        .next()
-        .map(ToString::to_string)
-        .unwrap_or_default()
 }
 
 /// The running configuration with what of the new one applies live.

@@ -8,8 +8,8 @@ use dpdk::{Burst, Pool, RxQueue, TxQueue};
 use twinline_ha as ha;
 use twinline_wire::Mac;
 use twinline_wire::heartbeat::{
-    Addressing, Auth, DropCause, DropCounters, Expect, Header, MAX_FRAME_LEN, Path, StackName,
-    parse,
+    Addressing, Auth, DropCause, DropCounters, Expect, Header, Key, KeyUsed, MAX_FRAME_LEN, Path,
+    StackName, parse,
 };
 
 use crate::convert;
@@ -21,6 +21,27 @@ const READING: Duration = Duration::from_millis(2);
 const BURSTS_A_LOOK: usize = 8;
 /// Peers whose MAC address is remembered.
 const PEER_MACS: usize = 64;
+
+/// With which key each peer signed last.
+#[derive(Debug, Default)]
+pub struct Signers(BTreeMap<u16, Key>);
+
+impl Signers {
+    /// An authentic message of this peer.
+    pub fn note(&mut self, instance: u16, used: KeyUsed, auth: &Auth) {
+        if let Some(key) = auth.key(used)
+            && (self.0.contains_key(&instance) || self.0.len() < PEER_MACS)
+        {
+            self.0.insert(instance, key.clone());
+        }
+    }
+
+    /// The peers whose heartbeats these keys would not verify.
+    pub fn lost_with<'a>(&'a self, auth: &'a Auth) -> impl Iterator<Item = u16> + 'a {
+        let lost = self.0.iter().filter(|(_, key)| !auth.accepts(key));
+        lost.map(|(&instance, _)| instance)
+    }
+}
 
 /// How heartbeats find their way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +82,7 @@ pub struct HaPort {
     sent: u64,
     send_failures: u64,
     peer_macs: BTreeMap<Ipv4Addr, Mac>,
+    signers: Signers,
     burst: Burst<32>,
 }
 
@@ -78,6 +100,7 @@ impl HaPort {
             sent: 0,
             send_failures: 0,
             peer_macs: BTreeMap::new(),
+            signers: Signers::default(),
             burst: Burst::new(),
         }
     }
@@ -85,6 +108,12 @@ impl HaPort {
     /// Uses other keys from now on (a reload).
     pub fn set_auth(&mut self, auth: Auth) {
         self.auth = auth;
+    }
+
+    /// With which key each peer signed last.
+    #[must_use]
+    pub fn signers(&self) -> &Signers {
+        &self.signers
     }
 
     /// The keys in use.
@@ -142,6 +171,7 @@ impl HaPort {
                         if known || self.peer_macs.len() < PEER_MACS {
                             self.peer_macs.insert(parsed.src_ip, parsed.src_mac);
                         }
+                        self.signers.note(parsed.instance, parsed.key, &self.auth);
                         messages.push(convert::message_in(&parsed));
                     }
                     Err(cause) => {

@@ -19,7 +19,7 @@ use twinline_wire::heartbeat::{
 use twinline_wire::{Mac, in_band};
 
 use crate::convert;
-use crate::ha_port::{Identity, reject_of};
+use crate::ha_port::{Identity, Signers, reject_of};
 
 /// Between two probes of a port at which nobody is heard: seldom enough to be no noise, often enough
 /// that two ACTIVE instances whose cut network heals find each other before a loop has grown.
@@ -57,6 +57,7 @@ pub struct InBand {
     /// Both instances on one wire: at most one side of a pair faces the peer.
     series: bool,
     ports: Vec<DataPort>,
+    signers: Signers,
     drops: DropCounters,
     sent: u64,
     send_failures: u64,
@@ -78,6 +79,7 @@ impl InBand {
             vlan,
             series,
             ports: ports.collect(),
+            signers: Signers::default(),
             drops: DropCounters::default(),
             sent: 0,
             send_failures: 0,
@@ -88,6 +90,12 @@ impl InBand {
     #[must_use]
     pub fn drops(&self) -> &DropCounters {
         &self.drops
+    }
+
+    /// With which key each peer signed last.
+    #[must_use]
+    pub fn signers(&self) -> &Signers {
+        &self.signers
     }
 
     /// Frames sent, and frames for which a worker had no room.
@@ -144,6 +152,7 @@ impl InBand {
                         port.heard.insert(parsed.instance, (source, now));
                     }
                 }
+                self.signers.note(parsed.instance, parsed.key, auth);
                 messages.push(convert::message_in(&parsed));
             }
             Err(cause) => {

@@ -3,7 +3,8 @@
 use crate::action::Action;
 use crate::events::{Reason, Subject};
 use crate::link_pairs::LinkCommand;
-use crate::message::{Role, Side, UnfitReason};
+use crate::macs::{MacChange, MacTable};
+use crate::message::{Role, UnfitReason};
 use crate::observation::{Learned, LegState, WorkerProgress};
 
 use super::{Node, Phase};
@@ -109,7 +110,8 @@ impl Node {
     pub(super) fn learn(&mut self, learned: &[Learned]) {
         if self.carrying() {
             for l in learned {
-                self.learn_mac(l.pair, l.side, l.mac);
+                let now = self.now;
+                self.learn_mac(l.pair, |table| table.learn(l.mac, l.side, now));
             }
         }
         if self.now >= self.next_ageing {
@@ -131,11 +133,15 @@ impl Node {
         }
     }
 
-    pub(super) fn learn_mac(&mut self, pair: u16, side: Side, mac: [u8; 6]) {
+    pub(super) fn learn_mac(
+        &mut self,
+        pair: u16,
+        learn: impl FnOnce(&mut MacTable) -> Option<MacChange>,
+    ) {
         let Some(table) = self.macs.get_mut(usize::from(pair)) else {
             return;
         };
-        if let Some(change) = table.learn(mac, side, self.now) {
+        if let Some(change) = learn(table) {
             self.out.push(Action::SetMac {
                 pair,
                 mac: change.mac,

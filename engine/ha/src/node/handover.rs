@@ -8,7 +8,8 @@
 //!  drains: carries on until its workers
 //!  found their queues empty
 //!  gates -> Block, lease revoked
-//!  heartbeat PASSIVE, no GATE_OPEN        ───►  gates -> Forward
+//!  heartbeat PASSIVE, no GATE_OPEN        ───►  its workers found their queues empty
+//!                                               gates -> Forward
 //! ```
 //!
 //! Between the two heartbeats in the middle both gates are open. The old one alone carries
@@ -48,8 +49,9 @@ pub(super) struct HandingOver {
     drain: Option<Drain>,
 }
 
+/// Waiting for the workers to find their queues empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Drain {
+pub(super) struct Drain {
     since: Time,
     /// Idle turns of each worker when the minimum drain time was over.
     idle_at_minimum: Option<Vec<u64>>,
@@ -110,10 +112,7 @@ impl Node {
             .and_then(|p| p.heartbeat())
             .is_some_and(|h| h.role == Role::Active && h.flags.has(Flags::GATE_OPEN));
         if successor_open && state.drain.is_none() {
-            state.drain = Some(Drain {
-                since: self.now,
-                idle_at_minimum: None,
-            });
+            state.drain = Some(Drain::begin(self.now));
         }
         if state.announced && faults::on(Fault::HandoverClosesAtOnce) {
             self.leave_active(state.why, state.then);
@@ -121,8 +120,8 @@ impl Node {
         }
         if let Some(drain) = &mut state.drain {
             let drained = !self.settings.leased()
-                || drained(drain, self.now, &self.idle)
-                || self.now.since(drain.since) >= self.settings.failure_window().max(DRAIN * 5);
+                || drain.over(self.now, &self.idle, DRAIN)
+                || drain.overlong(self.now, self.settings.failure_window().max(DRAIN * 5));
             if drained {
                 self.leave_active(state.why, state.then);
                 return;
@@ -189,20 +188,35 @@ impl Node {
     }
 }
 
-fn drained(drain: &mut Drain, now: Time, idle: &[u64]) -> bool {
-    if now.since(drain.since) < DRAIN {
-        return false;
-    }
-    match &drain.idle_at_minimum {
-        None => {
-            drain.idle_at_minimum = Some(idle.to_vec());
-            idle.is_empty()
+impl Drain {
+    pub(super) fn begin(now: Time) -> Self {
+        Self {
+            since: now,
+            idle_at_minimum: None,
         }
-        // Two empty turns: the second one began after the first reading.
-        Some(at_minimum) => idle
-            .iter()
-            .zip(at_minimum)
-            .all(|(now, then)| now.saturating_sub(*then) >= 2),
+    }
+
+    /// `minimum` has passed, and since then every worker found its queues empty.
+    pub(super) fn over(&mut self, now: Time, idle: &[u64], minimum: Duration) -> bool {
+        if now.since(self.since) < minimum {
+            return false;
+        }
+        match &self.idle_at_minimum {
+            None => {
+                self.idle_at_minimum = Some(idle.to_vec());
+                idle.is_empty()
+            }
+            // Two empty turns: the second one began after the first reading.
+            Some(at_minimum) => idle
+                .iter()
+                .zip(at_minimum)
+                .all(|(now, then)| now.saturating_sub(*then) >= 2),
+        }
+    }
+
+    /// It took so long that the queues never seem to be empty.
+    pub(super) fn overlong(&self, now: Time, most: Duration) -> bool {
+        now.since(self.since) >= most
     }
 }
 

@@ -91,7 +91,7 @@ impl Node {
             }
             Body::Macs(chunk) if !self.carrying() => {
                 for mac in &chunk.macs {
-                    self.learn_mac(chunk.pair, chunk.side, *mac);
+                    self.learn_mac(chunk.pair, |table| table.take(*mac, chunk.side, now));
                 }
             }
             Body::Macs(_) => {}

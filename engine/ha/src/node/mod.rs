@@ -46,7 +46,7 @@ use crate::settings::{Mode, OnMaxFlaps, Settings, Topology};
 use crate::state::SavedState;
 use crate::time::Time;
 
-use handover::HandingOver;
+use handover::{Drain, HandingOver};
 use paths::Broken;
 pub use view::Lateness;
 
@@ -58,8 +58,9 @@ pub const HA_PORT_GRACE: Duration = Duration::from_secs(3);
 /// is no listening, but a loop that is always late shall not listen for ever.
 const LISTEN_AGAIN: u8 = 8;
 
-/// How often a node in the middle of a hand-over, or of its end, wants to see its workers.
-const MOVING: Duration = Duration::from_millis(1);
+/// How often a node in the middle of a hand-over, or of its end, wants to see its workers and to
+/// hear the other side: meanwhile nobody carries what is addressed to all.
+const MOVING: Duration = Duration::from_micros(250);
 
 /// Who this instance is, and what it remembers.
 #[derive(Clone, Debug)]
@@ -81,10 +82,12 @@ pub struct NodeConfig {
 }
 
 /// Taking over from an ACTIVE that is still open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct TakingOver {
     from: u16,
     deadline: Time,
+    /// The old gate is closed: what it carried last may still lie in our queues.
+    drain: Option<Drain>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,8 +12,12 @@ use crate::settings::Mode;
 use crate::time::Time;
 
 use super::fitness::reason_of;
-use super::handover::Then;
+use super::handover::{Drain, Then};
 use super::{Asking, HA_PORT_GRACE, LISTEN_AGAIN, Node, Phase, TakingOver};
+
+/// A successor does not wait for longer than this until its workers find their queues empty: what
+/// the old ACTIVE carried last is forwarded or dropped by then, however much comes in.
+const EMPTIES: Duration = Duration::from_millis(10);
 
 impl Node {
     pub(super) fn decide(&mut self) {
@@ -125,8 +129,12 @@ impl Node {
                 .is_some_and(|p| p.says(Flags::GATE_OPEN));
             let ours = self.epoch.saturating_add(1);
             if self.fit() && self.better_rival(ours, open.then_some(from)).is_none() {
-                let deadline = self.now + self.failure_window_with(from).saturating_mul(4);
-                self.become_active(Reason::PeerHandsOver, Some(TakingOver { from, deadline }));
+                let taking = TakingOver {
+                    from,
+                    deadline: self.now + self.failure_window_with(from).saturating_mul(4),
+                    drain: None,
+                };
+                self.become_active(Reason::PeerHandsOver, Some(taking));
                 return true;
             }
             return false;
@@ -218,7 +226,7 @@ impl Node {
         if self.settings.mode != Mode::ActivePassive {
             return;
         }
-        if self.yield_to_better(taking_over) {
+        if self.yield_to_better(taking_over.as_ref()) {
             return;
         }
         if let Some(state) = taking_over {
@@ -267,12 +275,24 @@ impl Node {
     }
 
     /// Rule 8, the successor's side: from TakingOver to Forward when the old gate is closed.
-    fn progress_takeover(&mut self, state: TakingOver) {
+    fn progress_takeover(&mut self, mut state: TakingOver) {
         let still_open = self
             .peers
             .get(&state.from)
             .is_some_and(|p| p.present() && p.says(Flags::GATE_OPEN));
         if !still_open {
+            // Switches flooded to us as well what the old one carried last: what lies in our queues
+            // from then must not be carried a second time.
+            let drain = state.drain.get_or_insert_with(|| Drain::begin(self.now));
+            let opens = !self.settings.leased()
+                || drain.over(self.now, &self.idle, Duration::ZERO)
+                || drain.overlong(self.now, EMPTIES);
+            if !opens {
+                self.phase = Phase::Active {
+                    taking_over: Some(state),
+                };
+                return;
+            }
             self.phase = Phase::Active { taking_over: None };
             if self.settings.leased() {
                 self.set_gates(GateMode::Forward);
@@ -306,7 +326,7 @@ impl Node {
     }
 
     /// Rule 9: of two ACTIVE instances that hear each other, the lesser claim yields at once.
-    fn yield_to_better(&mut self, taking_over: Option<TakingOver>) -> bool {
+    fn yield_to_better(&mut self, taking_over: Option<&TakingOver>) -> bool {
         let from = taking_over.map(|t| t.from);
         let Some((peer, why)) = self.better_rival(self.tenure, from) else {
             return false;

@@ -24,6 +24,10 @@ impl Key {
         }
     }
 
+    fn is(&self, other: &Key) -> bool {
+        self.derived.ct_eq(&other.derived).into()
+    }
+
     fn tag(&self, payload: &[u8]) -> [u8; TAG_LEN] {
         truncate(&blake3::keyed_hash(&self.derived, payload))
     }
@@ -82,6 +86,25 @@ impl Auth {
         self.current.is_some()
     }
 
+    /// The key that [`KeyUsed`] stands for; `None` without one.
+    #[must_use]
+    pub fn key(&self, used: KeyUsed) -> Option<&Key> {
+        match used {
+            KeyUsed::Current => self.current.as_ref(),
+            KeyUsed::Next => self.next.as_ref(),
+            KeyUsed::None => None,
+        }
+    }
+
+    /// Whether frames signed with this key are accepted.
+    #[must_use]
+    pub fn accepts(&self, key: &Key) -> bool {
+        [&self.current, &self.next]
+            .into_iter()
+            .flatten()
+            .any(|ours| ours.is(key))
+    }
+
     /// The tag of a payload whose bytes before the tag are `payload`.
     pub(crate) fn sign(&self, payload: &[u8]) -> [u8; TAG_LEN] {
         match &self.current {
@@ -126,6 +149,9 @@ mod tests {
         let rotating = Auth::keyed(a.clone(), Some(b));
         assert_eq!(rotating.verify(b"said", &signed_a), Some(KeyUsed::Current));
         assert_eq!(rotating.verify(b"said", &signed_b), Some(KeyUsed::Next));
+        assert!(rotating.accepts(&a) && rotating.accepts(&Key::derive(&[2; 32])));
+        assert!(!Auth::keyed(a.clone(), None).accepts(&Key::derive(&[2; 32])));
+        assert!(rotating.key(KeyUsed::Next).is_some() && rotating.key(KeyUsed::None).is_none());
         assert_eq!(rotating.verify(b"said", &unkeyed), None);
         assert_eq!(rotating.verify(b"sait", &signed_a), None);
         assert_eq!(rotating.sign(b"said"), signed_a, "the current key signs");
