@@ -21,8 +21,8 @@ pub enum GateMode {
     Wire,
 }
 
-/// What the bypass card is told (rules 14 and 16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A path of a bypass card: what it is told (rules 14 and 16), and what it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CardCommand {
     /// The software is in the way.
     Inline,
@@ -32,6 +32,22 @@ pub enum CardCommand {
     Disconnect,
     /// The cables are joined and the software listens.
     Tap,
+}
+
+impl CardCommand {
+    /// Every path.
+    pub const ALL: [Self; 4] = [Self::Inline, Self::Bypass, Self::Disconnect, Self::Tap];
+}
+
+impl std::fmt::Display for CardCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Inline => "inline",
+            Self::Bypass => "bypass",
+            Self::Disconnect => "disconnect",
+            Self::Tap => "tap",
+        })
+    }
 }
 
 /// One thing to do.
@@ -90,8 +106,15 @@ pub enum Action {
         /// The takeover epoch.
         epoch: u64,
     },
-    /// Tell the bypass card.
-    Card(CardCommand),
+    /// Tell a pair's bypass card. `Inline` arms its watchdog first, any other path disarms it after.
+    Card {
+        /// The pair's index.
+        pair: u16,
+        /// The path that it is to take.
+        command: CardCommand,
+    },
+    /// Kick the watchdog of every bypass card (rule 15).
+    Kick,
     /// Write the state file.
     Persist(SavedState),
     /// Log and show this.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use crate::action::CardCommand;
 use crate::message::{Health, Path, Role, Side};
 use crate::time::Time;
 
@@ -87,6 +88,12 @@ pub enum Reason {
     Reloaded,
     /// A reload was refused; nothing changed.
     ReloadRefused,
+    /// The bypass card does what it was told.
+    CardCommanded,
+    /// The bypass card's watchdog was not kicked in time.
+    WatchdogExpired,
+    /// The bypass card took a path that nobody of ours told it.
+    CardByItself,
 }
 
 impl Reason {
@@ -133,6 +140,9 @@ impl Reason {
             Self::AlarmCleared => "alarm_cleared",
             Self::Reloaded => "reloaded",
             Self::ReloadRefused => "reload_refused",
+            Self::CardCommanded => "card_commanded",
+            Self::WatchdogExpired => "watchdog_expired",
+            Self::CardByItself => "card_by_itself",
         }
     }
 }
@@ -199,6 +209,22 @@ pub enum Alarm {
     TooManyPeers,
     /// The state file could not be used.
     StateFile(String),
+    /// A pair's bypass card is not where it was told to be.
+    CardPath {
+        /// The pair's index.
+        pair: u16,
+        /// What it was told.
+        wanted: CardCommand,
+        /// What it shows.
+        path: Option<CardCommand>,
+    },
+    /// A pair's bypass card does not do its work.
+    Card {
+        /// The pair's index.
+        pair: u16,
+        /// In its driver's words.
+        text: String,
+    },
 }
 
 impl Alarm {
@@ -226,6 +252,8 @@ impl Alarm {
             Self::Latched => "latched",
             Self::TooManyPeers => "too_many_peers",
             Self::StateFile(_) => "state_file",
+            Self::CardPath { .. } => "bypass_path",
+            Self::Card { .. } => "bypass_card",
         }
     }
 }
@@ -269,6 +297,14 @@ impl fmt::Display for Alarm {
             ),
             Self::TooManyPeers => f.write_str("more instances in the stack than it may have"),
             Self::StateFile(what) => f.write_str(what),
+            Self::CardPath { wanted, path: Some(path), .. } => write!(
+                f,
+                "the bypass card was told {wanted} and shows {path}: look at `twinline ctl show bypass`"
+            ),
+            Self::CardPath { wanted, path: None, .. } => {
+                write!(f, "the bypass card was told {wanted} and does not say where it is")
+            }
+            Self::Card { text, .. } => write!(f, "bypass card: {text}"),
         }
     }
 }
@@ -336,6 +372,15 @@ pub enum Subject {
     Handover {
         /// Who is to take over.
         successor: u16,
+    },
+    /// A bypass card took another path.
+    Card {
+        /// The pair's index.
+        pair: u16,
+        /// Where it was; `None` = not known.
+        from: Option<CardCommand>,
+        /// Where it is.
+        to: CardCommand,
     },
     /// A flap was counted.
     Flap {

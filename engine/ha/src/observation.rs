@@ -1,5 +1,6 @@
 //! What the management core saw since the last step.
 
+use crate::action::CardCommand;
 use crate::link_pairs::PairLinks;
 use crate::message::{Message, Side};
 use crate::time::Time;
@@ -23,6 +24,15 @@ pub enum Request {
     Clear,
     /// Hand over and end the process.
     Stop,
+    /// Set the path of a pair's bypass card, until it is set to inline again.
+    Bypass {
+        /// The pair's index.
+        pair: u16,
+        /// The path.
+        path: CardCommand,
+        /// Even where it makes a loop beside a peer, or stops the traffic.
+        force: bool,
+    },
 }
 
 /// A message that was dropped for a cause that an operator should hear of.
@@ -56,6 +66,19 @@ pub struct WorkerProgress {
     pub idle_iterations: u64,
 }
 
+/// What a look at a pair's bypass card showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CardSeen {
+    /// There is a card.
+    pub present: bool,
+    /// Its path; `None` where it does not say.
+    pub path: Option<CardCommand>,
+    /// Its watchdog has expired since it was armed.
+    pub expired: bool,
+    /// What went wrong with it last, in its driver's words, while it lasts.
+    pub error: Option<String>,
+}
+
 /// One reading of a pair.
 pub type LegState = PairLinks;
 
@@ -74,6 +97,8 @@ pub struct Observation<'a> {
     pub ha_link_up: bool,
     /// A reading of every link pair, when it was time for one.
     pub links: Option<&'a [LegState]>,
+    /// A look at every pair's bypass card, when there was one.
+    pub cards: Option<&'a [CardSeen]>,
     /// Every worker has adopted the last [`crate::Action::SetGates`].
     pub gates_adopted: bool,
     /// Announcements handed to the workers and not yet sent.
@@ -99,6 +124,7 @@ impl Observation<'_> {
             rejects: &[],
             ha_link_up: true,
             links: None,
+            cards: None,
             gates_adopted: true,
             announcements_pending: 0,
             workers: &[],

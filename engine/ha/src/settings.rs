@@ -56,6 +56,8 @@ pub struct Settings {
     pub flap_window: Duration,
     /// What the card does after one flap too many; `None` = by topology (rule 14).
     pub on_max_flaps: Option<OnMaxFlaps>,
+    /// How often the cards' watchdogs are kicked; `None` without a watchdog (rule 15).
+    pub kick_every: Option<Duration>,
     /// The primary takes its role back.
     pub preempt: bool,
     /// How long the primary waits before it does; doubles with each recent flap.
@@ -115,6 +117,7 @@ pub(crate) mod tests {
             max_flaps: 6,
             flap_window: Duration::from_secs(900),
             on_max_flaps: None,
+            kick_every: None,
             preempt: true,
             preempt_delay: Duration::from_secs(60),
             links_interval: Duration::from_millis(100),

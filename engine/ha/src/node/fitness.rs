@@ -20,6 +20,7 @@ impl Node {
             let (Some(pair), Some(&seen)) = (self.pairs.get_mut(index), links.get(index)) else {
                 continue;
             };
+            let seen = self.cards.links_behind(index, seen);
             let was_up = pair.up();
             let command = pair.poll(self.now, seen, propagate, settle);
             let up = pair.up();

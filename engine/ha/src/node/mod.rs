@@ -16,6 +16,7 @@
 //! ```
 
 mod alarms;
+mod cards;
 mod fingerprint;
 mod fitness;
 mod handover;
@@ -32,7 +33,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::action::{Action, CardCommand, GateMode};
+use crate::action::{Action, GateMode};
 use crate::bandwidth::{Meter, Monitor};
 use crate::events::{Alarm, Event, EventLog, Reason, Subject};
 use crate::faults::{self, Fault};
@@ -42,10 +43,11 @@ use crate::macs::MacTable;
 use crate::message::{Echo, Path, Role, Side, UnfitReason};
 use crate::observation::{Observation, RequestId};
 use crate::peer::{OwnSession, Peer, Thresholds};
-use crate::settings::{Mode, OnMaxFlaps, Settings, Topology};
+use crate::settings::{Mode, Settings, Topology};
 use crate::state::SavedState;
 use crate::time::Time;
 
+use cards::Cards;
 use handover::{Drain, HandingOver};
 use paths::Broken;
 pub use view::Lateness;
@@ -145,6 +147,7 @@ pub struct Node {
 
     pairs: Vec<LinkPair>,
     link_fitness: LinkFitness,
+    cards: Cards,
     workers: Vec<(u64, Time)>,
     idle: Vec<u64>,
     worker_stalled: bool,
@@ -239,6 +242,7 @@ impl Node {
             broken_paths: BTreeMap::new(),
             pairs: pair_states,
             link_fitness: LinkFitness::default(),
+            cards: Cards::default(),
             workers: Vec::new(),
             idle: Vec::new(),
             worker_stalled: false,
@@ -322,6 +326,7 @@ impl Node {
         }
         self.judge_peers(late);
         self.take_rejects(observation.rejects);
+        self.watch_cards(observation.cards);
         self.watch_links(observation.links);
         self.watch_workers(observation.workers);
         self.learn(observation.learned);
@@ -331,9 +336,12 @@ impl Node {
             self.operator(id, request);
         }
         self.decide();
+        self.bring_cards_back();
         self.check_alarms();
         self.announce();
         self.send_due();
+        self.obey_cards();
+        self.kick_watchdogs();
         self.show_role();
         self.persist();
         self.promised = Some(self.next_deadline());
@@ -360,8 +368,8 @@ impl Node {
             Phase::Standby { listen_until } => listen_until,
             _ => None,
         };
-        if let Some(moving) = moving {
-            next = next.min(moving);
+        for other in [moving, self.next_kick()].into_iter().flatten() {
+            next = next.min(other);
         }
         if let Some(lease) = self.lease_until {
             next = next.min(lease);
@@ -581,14 +589,7 @@ impl Node {
         self.enter(Phase::Latched, Reason::MaxFlaps);
         self.alarm(Alarm::Latched, true);
         if self.settings.primary {
-            let command = match (self.settings.on_max_flaps, self.settings.topology) {
-                (Some(OnMaxFlaps::Bypass), _) | (None, Topology::Series) => CardCommand::Bypass,
-                (Some(OnMaxFlaps::Disconnect), _) | (None, Topology::Parallel) => {
-                    CardCommand::Disconnect
-                }
-                (Some(OnMaxFlaps::Tap), _) => CardCommand::Tap,
-            };
-            self.out.push(Action::Card(command));
+            self.tell_cards(self.path_when_latched());
         }
     }
 }

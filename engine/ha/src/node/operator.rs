@@ -1,6 +1,6 @@
 //! What operators ask for: done, begun, or refused with a reason.
 
-use crate::action::{Action, CardCommand};
+use crate::action::CardCommand;
 use crate::events::{Alarm, Reason};
 use crate::faults::{self, Fault};
 use crate::message::{Flags, Health, Role};
@@ -18,6 +18,7 @@ impl Node {
             Request::Resume => self.resume(),
             Request::Clear => Ok(self.clear()),
             Request::Stop => Ok(self.stop()),
+            Request::Bypass { pair, path, force } => self.set_bypass(pair, path, force),
         };
         self.answer(id, result);
     }
@@ -142,9 +143,8 @@ impl Node {
         self.alarm(Alarm::Latched, false);
         if self.phase == Phase::Latched {
             // Rule 16: the card inline, then listening as at start.
-            self.out.push(Action::Card(CardCommand::Inline));
-            let listen_from = Some(self.now);
-            self.enter(Phase::Init { listen_from }, Reason::OperatorCleared);
+            self.tell_cards(CardCommand::Inline);
+            self.enter(Phase::Init { listen_from: None }, Reason::OperatorCleared);
             return format!("latch and {flaps} flaps cleared; listening as at start");
         }
         format!("{flaps} flaps cleared")

@@ -39,13 +39,13 @@ impl Node {
     fn decide_init(&mut self, listen_from: Option<Time>) {
         if self.settings.mode != Mode::ActivePassive {
             self.listened = true;
-            self.out.push(Action::Card(CardCommand::Inline));
+            self.tell_cards(CardCommand::Inline);
             self.become_active(Reason::NoPeerByMode, None);
             return;
         }
         let Some(from) = listen_from else {
             let grace_over = self.now.since(self.started) >= HA_PORT_GRACE;
-            if self.ha_link_up || grace_over {
+            if (self.ha_link_up || grace_over) && !self.cards_on_the_way() {
                 self.phase = Phase::Init {
                     listen_from: Some(self.now),
                 };
@@ -64,7 +64,9 @@ impl Node {
             return;
         }
         self.listened = true;
-        self.out.push(Action::Card(CardCommand::Inline));
+        if !self.cards_are_inline() {
+            return;
+        }
         if !self.promote_if_right() {
             let why = if self.active_peer().is_some() {
                 Reason::PeerIsActive
@@ -450,6 +452,10 @@ impl Node {
         if goodbyes >= 3 {
             self.phase = Phase::Stopped;
             self.why = Reason::Stopped;
+            // Rule 14: announced; then the wire without us.
+            if self.cards.wanted == Some(CardCommand::Inline) {
+                self.tell_cards(self.path_without_us());
+            }
             self.out.push(Action::Exit);
             return;
         }

@@ -2,6 +2,7 @@
 
 mod alone;
 mod bandwidth;
+mod cards;
 mod cluster;
 mod flaps;
 mod handover;

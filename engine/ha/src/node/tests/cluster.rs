@@ -9,7 +9,7 @@ use crate::events::{Alarm, Event, Reason, Subject};
 use crate::link_pairs::PairLinks;
 use crate::message::{Body, Message, Path, Role};
 use crate::node::{Node, NodeConfig};
-use crate::observation::{Learned, Observation, Request, RequestId, WorkerProgress};
+use crate::observation::{CardSeen, Learned, Observation, Request, RequestId, WorkerProgress};
 use crate::settings::Settings;
 use crate::state::SavedState;
 use crate::time::Time;
@@ -38,6 +38,83 @@ pub(crate) enum Lease {
     Forever,
 }
 
+/// A bypass card: what it does is its own business, whether the process runs or not.
+#[derive(Clone, Debug)]
+pub(crate) struct BypassCard {
+    pub path: CardCommand,
+    /// How long it takes to do what it is told.
+    pub takes: Duration,
+    /// It does nothing that it is told.
+    pub stuck: bool,
+    pub period: Duration,
+    pub expires_to: CardCommand,
+    pub error: Option<String>,
+    pub kicks: u32,
+    pub expired: bool,
+    told: Option<(CardCommand, Time)>,
+    expires: Option<Time>,
+    next_look: Time,
+}
+
+impl BypassCard {
+    pub fn new(path: CardCommand) -> Self {
+        Self {
+            path,
+            takes: ms(30),
+            stuck: false,
+            period: ms(200),
+            expires_to: CardCommand::Disconnect,
+            error: None,
+            kicks: 0,
+            expired: false,
+            told: None,
+            expires: None,
+            next_look: Time::ZERO,
+        }
+    }
+
+    fn tell(&mut self, command: CardCommand, now: Time) {
+        self.told = Some((command, now + self.takes));
+    }
+
+    fn kick(&mut self, now: Time) {
+        self.kicks += 1;
+        if self.expires.is_some() {
+            self.expires = Some(now + self.period);
+        }
+    }
+
+    fn pass(&mut self, now: Time) {
+        if let Some((command, at)) = self.told
+            && now >= at
+            && !self.stuck
+        {
+            self.told = None;
+            self.path = command;
+            let inline = command == CardCommand::Inline;
+            self.expires = inline.then(|| now + self.period);
+            self.expired &= !inline;
+        }
+        if self.expires.is_some_and(|at| now >= at) {
+            self.expires = None;
+            self.expired = true;
+            self.path = self.expires_to;
+        }
+    }
+
+    fn look(&mut self, now: Time) -> Option<CardSeen> {
+        (now >= self.next_look).then(|| {
+            self.next_look = now + ms(20);
+            CardSeen {
+                present: true,
+                path: Some(self.path),
+                expired: self.expired,
+                error: self.error.clone(),
+            }
+        })
+    }
+}
+
 /// One appliance.
 pub(crate) struct Host {
     pub config: NodeConfig,
@@ -56,7 +133,13 @@ pub(crate) struct Host {
     pub cables: Vec<PairLinks>,
     pub events: Vec<Event>,
     pub answers: BTreeMap<RequestId, Result<String, String>>,
+    /// What the cards were told.
     pub cards: Vec<CardCommand>,
+    /// The role that the last heartbeat before each of these said.
+    pub told_before_cards: Vec<Role>,
+    said: Role,
+    /// The card of the only pair.
+    pub card: Option<BypassCard>,
     pub announced: Vec<(Time, u64)>,
     pub exited: bool,
     /// Traffic through this host while it is ACTIVE, in bits per second.
@@ -146,6 +229,9 @@ impl Cluster {
                 events: Vec::new(),
                 answers: BTreeMap::new(),
                 cards: Vec::new(),
+                told_before_cards: Vec::new(),
+                said: Role::Init,
+                card: None,
                 announced: Vec::new(),
                 exited: false,
                 traffic_bps: 0,
@@ -381,6 +467,9 @@ impl Cluster {
                 self.hosts[f.to].inbox.push(f.message);
             }
         }
+        for card in self.hosts.iter_mut().filter_map(|h| h.card.as_mut()) {
+            card.pass(now);
+        }
         for i in 0..self.hosts.len() {
             if self.hosts[i].node.is_some() && self.hosts[i].stalled_until <= now {
                 self.step_host(i);
@@ -411,13 +500,19 @@ impl Cluster {
                 }
             }
         }
+        let path = host.card.as_ref().map(|c| c.path);
+        let inline = path.is_none_or(|p| p == CardCommand::Inline);
         let links: Vec<PairLinks> = host
             .cables
             .iter()
             .zip(0u16..)
             .map(|(cable, pair)| PairLinks {
-                lan: cable.lan && !host.admin_down.contains(&(pair, crate::message::Side::Lan)),
-                wan: cable.wan && !host.admin_down.contains(&(pair, crate::message::Side::Wan)),
+                lan: cable.lan
+                    && inline
+                    && !host.admin_down.contains(&(pair, crate::message::Side::Lan)),
+                wan: cable.wan
+                    && inline
+                    && !host.admin_down.contains(&(pair, crate::message::Side::Wan)),
             })
             .collect();
         let polled = now >= host.next_links;
@@ -428,6 +523,7 @@ impl Cluster {
             let nanos = u64::try_from(self.tick.as_nanos()).unwrap();
             host.bytes += host.traffic_bps / 8 * nanos / 1_000_000_000;
         }
+        let card = host.card.as_mut().and_then(|card| card.look(now));
         let messages = std::mem::take(&mut host.inbox);
         let requests = std::mem::take(&mut host.requests);
         let learned = std::mem::take(&mut host.learned);
@@ -435,6 +531,7 @@ impl Cluster {
             messages: &messages,
             ha_link_up: host.ha_carrier,
             links: polled.then_some(links.as_slice()),
+            cards: card.as_ref().map(std::slice::from_ref),
             gates_adopted: host.wanted.is_none(),
             announcements_pending: host.pending,
             workers: &[host.progress],
@@ -465,6 +562,7 @@ impl Cluster {
                 if let Some(until) = lease_until {
                     host.lease = Lease::Until(until);
                 }
+                host.said = heartbeat.role;
                 let in_band = host.config.settings.in_band;
                 self.send(i, seq, &Body::Heartbeat(heartbeat), in_band);
             }
@@ -491,7 +589,18 @@ impl Cluster {
                 host.pending += 1;
                 host.announced.push((now, epoch));
             }
-            Action::Card(command) => host.cards.push(command),
+            Action::Card { command, .. } => {
+                host.cards.push(command);
+                host.told_before_cards.push(host.said);
+                if let Some(card) = &mut host.card {
+                    card.tell(command, now);
+                }
+            }
+            Action::Kick => {
+                if let Some(card) = &mut host.card {
+                    card.kick(now);
+                }
+            }
             Action::Persist(saved) => host.saved = saved,
             Action::Event(event) => host.events.push(event),
             Action::Answer { id, result } => {

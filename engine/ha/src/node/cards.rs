@@ -1,0 +1,288 @@
+//! Bypass cards: what they are told, what they show, and when their watchdogs are kicked (rules 14
+//! to 16).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::action::{Action, CardCommand};
+use crate::events::{Alarm, Reason, Subject};
+use crate::link_pairs::PairLinks;
+use crate::observation::CardSeen;
+use crate::settings::{Mode, OnMaxFlaps, Topology};
+use crate::time::Time;
+
+use super::{Node, Phase};
+
+/// How long a card may take to do what it was told: the slowest verbs of real cards take two
+/// seconds, and a look at the card comes once a second.
+const CARD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an alarm of a card is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Path,
+    Error,
+}
+
+/// What is known of the cards, and what they were told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cards {
+    /// By pair, at the last look; empty before the first one, and without cards.
+    seen: Vec<CardSeen>,
+    /// What they were told last; `None` = left as they were (rule 6).
+    pub(super) wanted: Option<CardCommand>,
+    /// What an operator set a pair's card to instead.
+    operators: BTreeMap<u16, CardCommand>,
+    told_at: Time,
+    /// To be told once the heartbeat of this step is out (rule 14: announce first).
+    pending: Option<CardCommand>,
+    standing: BTreeMap<(u16, Kind), Alarm>,
+    next_kick: Time,
+    /// Turns of each worker at the last kick.
+    at_kick: Vec<u64>,
+}
+
+impl Cards {
+    /// What a pair's links show to the decisions: behind a card that is known not to be inline
+    /// there is no wire of ours, whatever its ports say (some cards join the two ports).
+    pub(super) fn links_behind(&self, pair: usize, links: PairLinks) -> PairLinks {
+        let away = |c: &CardSeen| c.present && c.path.is_some_and(|p| p != CardCommand::Inline);
+        match self.seen.get(pair) {
+            Some(card) if away(card) => PairLinks {
+                lan: false,
+                wan: false,
+            },
+            _ => links,
+        }
+    }
+}
+
+impl Node {
+    /// Takes a look at the cards: events, and alarms where one is not where it was told to be.
+    pub(super) fn watch_cards(&mut self, seen: Option<&[CardSeen]>) {
+        if let Some(seen) = seen {
+            let before = std::mem::replace(&mut self.cards.seen, seen.to_vec());
+            for (index, card) in seen.iter().enumerate().filter(|(_, c)| c.present) {
+                let pair = u16::try_from(index).unwrap_or(u16::MAX);
+                let from = before.get(index).and_then(|c| c.path);
+                if let Some(to) = card.path.filter(|_| card.path != from) {
+                    let why = self.why_card(pair, to, card.expired);
+                    self.event(Subject::Card { pair, from, to }, why);
+                }
+            }
+        }
+        for index in 0..self.cards.seen.len() {
+            let pair = u16::try_from(index).unwrap_or(u16::MAX);
+            let (path, error) = self.card_alarms(index, pair);
+            self.stand((pair, Kind::Path), path);
+            self.stand((pair, Kind::Error), error);
+        }
+    }
+
+    /// What a pair's card was told; `None` = left as it was (rule 6).
+    #[must_use]
+    pub fn wanted_path(&self, pair: u16) -> Option<CardCommand> {
+        let set = self.cards.operators.get(&pair).copied();
+        set.or(self.cards.wanted)
+    }
+
+    fn why_card(&self, pair: u16, to: CardCommand, expired: bool) -> Reason {
+        if self.wanted_path(pair) == Some(to) {
+            Reason::CardCommanded
+        } else if expired {
+            Reason::WatchdogExpired
+        } else {
+            Reason::CardByItself
+        }
+    }
+
+    fn card_alarms(&self, index: usize, pair: u16) -> (Option<Alarm>, Option<Alarm>) {
+        let Some(card) = self.cards.seen.get(index).filter(|c| c.present) else {
+            return (None, None);
+        };
+        let path = card.path;
+        let long = self.now.since(self.cards.told_at) >= CARD_PATIENCE;
+        let wanted = self.wanted_path(pair).filter(|&w| long && path != Some(w));
+        (
+            wanted.map(|wanted| Alarm::CardPath { pair, wanted, path }),
+            card.error.clone().map(|text| Alarm::Card { pair, text }),
+        )
+    }
+
+    /// This alarm stands now for this card; another one of its kind no more.
+    fn stand(&mut self, key: (u16, Kind), alarm: Option<Alarm>) {
+        let stood = self.cards.standing.get(&key);
+        if stood == alarm.as_ref() {
+            return;
+        }
+        if let Some(stood) = self.cards.standing.remove(&key) {
+            self.alarm(stood, false);
+        }
+        if let Some(alarm) = alarm {
+            self.cards.standing.insert(key, alarm.clone());
+            self.alarm(alarm, true);
+        }
+    }
+
+    /// Tells every card, once this step's heartbeat is out.
+    pub(super) fn tell_cards(&mut self, command: CardCommand) {
+        self.cards.pending = Some(command);
+    }
+
+    /// Rule 14: the peers were told, now the cards.
+    pub(super) fn obey_cards(&mut self) {
+        let Some(command) = self.cards.pending.take() else {
+            return;
+        };
+        self.cards.wanted = Some(command);
+        self.cards.told_at = self.now;
+        // Armed as it goes inline: it is to be kicked from now on.
+        self.cards.next_kick = self.now;
+        for pair in 0..self.pairs.len() {
+            let pair = u16::try_from(pair).unwrap_or(u16::MAX);
+            if !self.cards.operators.contains_key(&pair) {
+                self.out.push(Action::Card { pair, command });
+            }
+        }
+    }
+
+    /// At the end of a start: the cards are told to be inline, and are, or take longer than a card
+    /// may. What an operator set is left alone.
+    pub(super) fn cards_are_inline(&mut self) -> bool {
+        let told = self.cards.pending.or(self.cards.wanted);
+        if told != Some(CardCommand::Inline) {
+            self.tell_cards(CardCommand::Inline);
+        }
+        let mut seen = self.cards.seen.iter().enumerate();
+        let there = seen.all(|(pair, card)| {
+            let pair = u16::try_from(pair).unwrap_or(u16::MAX);
+            let inline = card.path == Some(CardCommand::Inline);
+            !card.present || inline || self.cards.operators.contains_key(&pair)
+        });
+        let long =
+            self.cards.pending.is_none() && self.now.since(self.cards.told_at) >= CARD_PATIENCE;
+        there || long
+    }
+
+    /// After `ha clear`: the cards first, then the listening (rule 16).
+    pub(super) fn cards_on_the_way(&mut self) -> bool {
+        let told = self.cards.pending.or(self.cards.wanted);
+        told == Some(CardCommand::Inline) && !self.cards_are_inline()
+    }
+
+    /// An operator sets a pair's card.
+    pub(super) fn set_bypass(
+        &mut self,
+        pair: u16,
+        path: CardCommand,
+        force: bool,
+    ) -> Result<String, String> {
+        let Some(card) = self.cards.seen.get(usize::from(pair)).filter(|c| c.present) else {
+            return Err("this link pair has no bypass card".into());
+        };
+        let known = card.path;
+        if path == CardCommand::Inline {
+            if self.cards.wanted != Some(CardCommand::Inline) {
+                return Err(match self.phase {
+                    Phase::Latched => "latched by too many flaps: `ha clear` brings it back inline",
+                    _ => "the instance is not up yet: its cards go inline when it has listened",
+                }
+                .into());
+            }
+            self.cards.operators.remove(&pair);
+        } else {
+            let peer = self.peers.values().find(|p| p.present());
+            let joins = matches!(path, CardCommand::Bypass | CardCommand::Tap);
+            if let Some(peer) = peer.filter(|_| joins && self.settings.leased() && !force) {
+                return Err(format!(
+                    "beside instance {} a joined pair is a loop: set disconnect, or add --force",
+                    peer.instance()
+                ));
+            }
+            if matches!(self.phase, Phase::Active { .. } | Phase::HandingOver(_))
+                && self.settings.leased()
+                && !force
+            {
+                return Err(
+                    "this instance is ACTIVE and its traffic would stop: `ha switchover` \
+                            first, or add --force"
+                        .into(),
+                );
+            }
+            self.cards.operators.insert(pair, path);
+        }
+        self.cards.told_at = self.now;
+        self.cards.next_kick = self.now;
+        self.out.push(Action::Card {
+            pair,
+            command: path,
+        });
+        let was = known.map_or("not known".to_owned(), |p| p.to_string());
+        Ok(format!("told to be {path} (it was {was})"))
+    }
+
+    /// Rule 15: a kick says that the management core and every worker made progress since the last
+    /// one. Who hangs, is killed or loses power kicks no more, and the card takes its own path.
+    pub(super) fn kick_watchdogs(&mut self) {
+        let Some(every) = self.settings.kick_every else {
+            return;
+        };
+        let armed = self.cards.wanted == Some(CardCommand::Inline);
+        if !armed || self.now < self.cards.next_kick {
+            return;
+        }
+        let turns = self.workers.iter().map(|&(turns, _)| turns);
+        let moved = |(now, then): (u64, &u64)| now != *then;
+        let all_moved = turns.clone().zip(&self.cards.at_kick).all(moved);
+        if !all_moved {
+            return;
+        }
+        self.cards.at_kick = turns.collect();
+        self.cards.next_kick = self.now + every;
+        self.out.push(Action::Kick);
+    }
+
+    /// When [`Self::kick_watchdogs`] has something to do next.
+    pub(super) fn next_kick(&self) -> Option<Time> {
+        let armed = self.cards.wanted == Some(CardCommand::Inline);
+        (armed && self.settings.kick_every.is_some()).then_some(self.cards.next_kick)
+    }
+
+    /// A card whose watchdog expired while we did not run, or while a worker hung, stays where it is
+    /// until it is told otherwise: once all is well again it is brought back, after the listening.
+    pub(super) fn bring_cards_back(&mut self) {
+        let expired = |c: &CardSeen| c.present && c.expired;
+        let ready = match self.phase {
+            Phase::Standby { listen_until } => listen_until.is_none(),
+            Phase::Active { .. } => true,
+            _ => false,
+        };
+        let told_long_ago = self.now.since(self.cards.told_at) >= CARD_PATIENCE;
+        if ready
+            && told_long_ago
+            && !self.worker_stalled
+            && self.cards.wanted == Some(CardCommand::Inline)
+            && self.cards.seen.iter().any(expired)
+        {
+            self.tell_cards(CardCommand::Inline);
+        }
+    }
+
+    /// Rule 14: the path of a card without its software. Beside an active peer a wire is a loop.
+    pub(super) fn path_without_us(&self) -> CardCommand {
+        match (self.settings.mode, self.settings.topology) {
+            (Mode::ActivePassive, Topology::Parallel) => CardCommand::Disconnect,
+            _ => CardCommand::Bypass,
+        }
+    }
+
+    /// Rule 14: the path after too many flaps.
+    pub(super) fn path_when_latched(&self) -> CardCommand {
+        match self.settings.on_max_flaps {
+            Some(OnMaxFlaps::Bypass) => CardCommand::Bypass,
+            Some(OnMaxFlaps::Disconnect) => CardCommand::Disconnect,
+            Some(OnMaxFlaps::Tap) => CardCommand::Tap,
+            None => self.path_without_us(),
+        }
+    }
+}
