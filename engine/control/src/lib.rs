@@ -21,8 +21,8 @@ pub use reply::{Payload, Reply};
 pub use request::Request;
 pub use server::{BindError, Call, Limits, Server};
 pub use status::{
-    Alarm, ConfigStatus, DirectionStatus, Event, HaStatus, Lateness, LegStatus, LinkPairStatus,
-    PathStatus, PeerStatus, PortCounters, PortStatus,
+    Alarm, BypassStatus, ConfigStatus, DirectionStatus, Event, HaStatus, Lateness, LegStatus,
+    LinkPairStatus, PathStatus, PeerStatus, PortCounters, PortStatus,
 };
 
 /// Where the control socket is unless the configuration says otherwise.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::status::{ConfigStatus, Event, HaStatus, LinkPairStatus, PortStatus};
+use crate::status::{BypassStatus, ConfigStatus, Event, HaStatus, LinkPairStatus, PortStatus};
 
 /// The engine's answer: `{"result":"ok","body":{"kind":"ha","data":{...}}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum Payload {
     LinkPairs(Vec<LinkPairStatus>),
     /// To `show_events`, oldest first.
     Events(Vec<Event>),
+    /// To `show_bypass`.
+    Bypass(Vec<BypassStatus>),
     /// To `show_config`.
     Config(ConfigStatus),
     /// To a command: what was done, one line.
@@ -52,6 +54,7 @@ impl Payload {
             Payload::Ports(ports) => serde_json::to_string_pretty(ports),
             Payload::LinkPairs(pairs) => serde_json::to_string_pretty(pairs),
             Payload::Events(events) => serde_json::to_string_pretty(events),
+            Payload::Bypass(cards) => serde_json::to_string_pretty(cards),
             Payload::Config(config) => serde_json::to_string_pretty(config),
             Payload::Done { message } => {
                 serde_json::to_string_pretty(&serde_json::json!({ "message": message }))
@@ -74,6 +77,7 @@ mod tests {
                 detail: "two\nlines".into(),
                 ..Event::default()
             }]),
+            Payload::Bypass(vec![BypassStatus::default()]),
             Payload::Config(ConfigStatus {
                 toml: "a = 1\nb = 2\n".into(),
                 ..Default::default()

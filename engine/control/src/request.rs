@@ -16,6 +16,8 @@ pub enum Request {
         #[serde(default)]
         last: Option<u32>,
     },
+    /// Bypass cards: what they can do, what they were told, what they show.
+    ShowBypass,
     /// The configuration in force.
     ShowConfig,
     /// Hand over to the peer in an orderly way (rule 8).
@@ -30,20 +32,50 @@ pub enum Request {
     HaResume,
     /// End a latch after too many flaps (rules 13 and 16).
     HaClear,
+    /// Set the path of a pair's bypass card, until it is set to `inline` again.
+    SetBypass {
+        /// The link pair's name.
+        pair: String,
+        /// `inline`, `bypass`, `disconnect` or `tap`.
+        path: String,
+        /// Even where it makes a loop beside a peer, or stops the traffic.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Set the path that an event leads a pair's card to.
+    SetBypassEvent {
+        /// The link pair's name.
+        pair: String,
+        /// `power_on`, `power_off`, `timeout`, `os_on` or `os_off`.
+        event: String,
+        /// `inline`, `bypass`, `disconnect` or `tap`.
+        path: String,
+    },
+    /// Set the period of a pair's watchdog.
+    SetBypassWatchdog {
+        /// The link pair's name.
+        pair: String,
+        /// In milliseconds; 0 = off.
+        period_ms: u64,
+    },
 }
 
 impl Request {
     /// Every command, as `cmd` names it.
-    pub const COMMANDS: [&'static str; 9] = [
+    pub const COMMANDS: [&'static str; 13] = [
         "show_ha",
         "show_ports",
         "show_link_pairs",
         "show_events",
+        "show_bypass",
         "show_config",
         "ha_switchover",
         "ha_suspend",
         "ha_resume",
         "ha_clear",
+        "set_bypass",
+        "set_bypass_event",
+        "set_bypass_watchdog",
     ];
 
     /// Reads a request from a line without its newline.
@@ -60,19 +92,24 @@ impl Request {
         })
     }
 
-    /// Whether the engine may take a while to answer, since it changes the role first.
+    /// Whether the engine may take a while to answer: it changes the role first, or waits for a
+    /// card, whose verbs take up to some seconds.
     #[must_use]
-    pub fn changes_role(&self) -> bool {
+    pub fn is_slow(&self) -> bool {
         match self {
             Request::ShowHa
             | Request::ShowPorts
             | Request::ShowLinkPairs
             | Request::ShowEvents { .. }
+            | Request::ShowBypass
             | Request::ShowConfig => false,
             Request::HaSwitchover {}
             | Request::HaSuspend { .. }
             | Request::HaResume
-            | Request::HaClear => true,
+            | Request::HaClear
+            | Request::SetBypass { .. }
+            | Request::SetBypassEvent { .. }
+            | Request::SetBypassWatchdog { .. } => true,
         }
     }
 }
@@ -84,11 +121,17 @@ mod tests {
     #[test]
     fn every_command_is_read_and_written() {
         for command in Request::COMMANDS {
-            let line = format!("{{\"cmd\":\"{command}\"}}");
+            let arguments = match command {
+                "set_bypass" => r#","pair":"p","path":"inline""#,
+                "set_bypass_event" => r#","pair":"p","event":"timeout","path":"bypass""#,
+                "set_bypass_watchdog" => r#","pair":"p","period_ms":2000"#,
+                _ => "",
+            };
+            let line = format!("{{\"cmd\":\"{command}\"{arguments}}}");
             let request = Request::parse(line.as_bytes()).unwrap();
             let written = serde_json::to_value(&request).unwrap();
             assert_eq!(written["cmd"], command);
-            assert_eq!(request.changes_role(), command.starts_with("ha_"));
+            assert_eq!(request.is_slow(), !command.starts_with("show_"));
         }
     }
 
@@ -127,7 +170,7 @@ mod tests {
             let error = Request::parse(line.as_bytes()).unwrap_err();
             assert!(error.contains("show_ha, show_ports"), "{line}: {error}");
             assert!(
-                error.ends_with("ha_clear") && !error.contains('\n'),
+                error.ends_with("set_bypass_watchdog") && !error.contains('\n'),
                 "{line}: {error}"
             );
         }

@@ -275,6 +275,44 @@ pub struct DirectionStatus {
     pub drops: BTreeMap<String, u64>,
 }
 
+/// A pair's bypass card.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BypassStatus {
+    /// The link pair's name.
+    pub pair: String,
+    /// The card's family and version; `none` without one.
+    pub card: String,
+    /// It answers.
+    pub found: bool,
+    /// The path that it was told: `inline`, `bypass`, `disconnect`, `tap`; `None` = left as it was.
+    pub wanted: Option<String>,
+    /// The path that it shows; `None` where it does not say.
+    pub path: Option<String>,
+    /// How it knows it: `sensed`, `reported` or `shadow`.
+    pub source: String,
+    /// Milliseconds since it was looked at last.
+    pub looked_at_ms_ago: Option<u64>,
+    /// The watchdog's period while it is armed, in milliseconds.
+    pub watchdog_ms: Option<u64>,
+    /// Its watchdog has expired since it was armed.
+    pub expired: bool,
+    /// Kicks handed to it.
+    pub kicks: u64,
+    /// Kicks that waited too long and were dropped.
+    pub stale_kicks: u64,
+    /// Where each event leads, by the event's name.
+    pub events: BTreeMap<String, String>,
+    /// The paths that it can take.
+    pub paths: Vec<String>,
+    /// The periods that its watchdog knows, in milliseconds.
+    pub watchdog_periods_ms: Vec<u64>,
+    /// What is known of its path without power: `none`, `claimed` or `verified`.
+    pub power_off: String,
+    /// What went wrong last, while it lasts.
+    pub error: Option<String>,
+}
+
 /// Something that happened (rule 23).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -43,7 +43,9 @@ pub use message::{
     Flags, Health, Heartbeat, MacChunk, Message, Path, Paths, Role, Side, UnfitReason,
 };
 pub use node::{Node, NodeConfig};
-pub use observation::{Learned, LegState, Observation, Reject, Request, RequestId, WorkerProgress};
+pub use observation::{
+    CardSeen, Learned, LegState, Observation, Reject, Request, RequestId, WorkerProgress,
+};
 pub use settings::{Mode, OnMaxFlaps, Settings, Topology};
 pub use state::SavedState;
 pub use time::Time;

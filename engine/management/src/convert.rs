@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
+use twinline_bypass as bypass;
 use twinline_config as config;
 use twinline_dataplane as dataplane;
 use twinline_ha as ha;
@@ -28,6 +29,28 @@ pub fn side_in(side: wire::Side) -> ha::Side {
     match side {
         wire::Side::Lan => ha::Side::Lan,
         wire::Side::Wan => ha::Side::Wan,
+    }
+}
+
+/// A card's path, for the decisions.
+#[must_use]
+pub fn path_in(path: bypass::Path) -> ha::CardCommand {
+    match path {
+        bypass::Path::Inline => ha::CardCommand::Inline,
+        bypass::Path::Bypass => ha::CardCommand::Bypass,
+        bypass::Path::Disconnect => ha::CardCommand::Disconnect,
+        bypass::Path::Tap => ha::CardCommand::Tap,
+    }
+}
+
+/// A card's path, for the card.
+#[must_use]
+pub fn path_out(path: ha::CardCommand) -> bypass::Path {
+    match path {
+        ha::CardCommand::Inline => bypass::Path::Inline,
+        ha::CardCommand::Bypass => bypass::Path::Bypass,
+        ha::CardCommand::Disconnect => bypass::Path::Disconnect,
+        ha::CardCommand::Tap => bypass::Path::Tap,
     }
 }
 
@@ -238,6 +261,7 @@ pub fn message_in(parsed: &frame::Parsed) -> ha::Message {
 pub fn settings(config: &config::Config) -> ha::Settings {
     let of = &config.ha;
     ha::Settings {
+        kick_every: None,
         mode: match of.mode {
             config::Mode::Standalone => ha::Mode::Standalone,
             config::Mode::ActivePassive => ha::Mode::ActivePassive,

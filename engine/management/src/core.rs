@@ -4,28 +4,31 @@
 //! to [`Node::step`], and carries out what comes back, in order. It sleeps between ticks: a peer's
 //! heartbeat waits a millisecond at most, and the core is free for others.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod bypass;
+mod reload;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Receiver;
 use dpdk::clock::tsc_now;
-use twinline_bypass::{Card, NoCard, Path as CardPath};
 use twinline_config::Config;
 use twinline_control::{Call, Payload, Reply, Request as Command};
 use twinline_dataplane::Inject;
 use twinline_ha::events::{Alarm, Subject};
 use twinline_ha::link_pairs::PairLinks;
 use twinline_ha::{
-    Action, CardCommand, Event, Learned, Node, NodeConfig, Observation, Reason, Request, Side,
-    Time, WorkerProgress,
+    Action, CardSeen, Event, Learned, Node, NodeConfig, Observation, Reason, Request, Side, Time,
+    WorkerProgress,
 };
 use twinline_wire::announce;
-use twinline_wire::heartbeat::Auth;
 
 use crate::appliance::{Appliance, StartError, load_auth};
+use crate::card_finder;
+use crate::cards::CardHandle;
 use crate::convert;
 use crate::in_band::Outgoing;
 use crate::state_file::{self, StateWriter};
@@ -45,6 +48,8 @@ const PRIORITY: u8 = 40;
 const LEARN_A_TICK: usize = 256;
 /// In-band heartbeats taken from a worker in one tick.
 const DIVERTED_A_TICK: usize = 64;
+/// How long the end of the process waits for the cards: their slowest verb, twice.
+const CARD_PATIENCE: Duration = Duration::from_secs(5);
 /// The request id of an orderly stop: no client waits for it.
 const STOP_ID: u64 = 0;
 
@@ -76,7 +81,13 @@ pub struct ManagementCore {
     pub(crate) appliance: Appliance,
     pub(crate) node: Node,
     pub(crate) boot: u64,
-    cards: Vec<Box<dyn Card>>,
+    /// By pair; `None` without a card.
+    pub(crate) cards: Vec<Option<CardHandle>>,
+    /// What was last seen of them, and which look that was.
+    cards_seen: Vec<(u64, CardSeen)>,
+    cards_shown: bool,
+    /// Ports to be taken down or let up once their card's serial lines are quiet.
+    ports_waiting: VecDeque<(u16, Side, bool)>,
     state: StateWriter,
     /// Why states cannot be written: an alarm that stands.
     state_failure: Option<String>,
@@ -135,11 +146,12 @@ impl ManagementCore {
             Time::ZERO,
             unix_ms(),
         );
-        let cards = appliance
-            .pairs
-            .iter()
-            .map(|_| Box::new(NoCard) as Box<dyn Card>)
-            .collect();
+        let cards = card_finder::start(&config)
+            .map_err(|error| StartError::Other(format!("a bypass card's thread: {error}")))?;
+        let unseen = |card: &Option<CardHandle>| CardSeen {
+            present: card.is_some(),
+            ..CardSeen::default()
+        };
         Ok(Self {
             gate_epochs: vec![None; appliance.pairs.len()],
             injected: vec![0; appliance.workers.len()],
@@ -148,6 +160,9 @@ impl ManagementCore {
             appliance,
             node,
             boot,
+            cards_seen: cards.iter().map(|card| (0, unseen(card))).collect(),
+            cards_shown: false,
+            ports_waiting: VecDeque::new(),
             cards,
             state,
             state_failure: None,
@@ -191,6 +206,15 @@ impl ManagementCore {
             call.answer(Reply::Error {
                 message: "the engine has stopped".into(),
             });
+        }
+        // Rule 14: what the cards were told last is done before the ports go.
+        let patience = if self.exit {
+            CARD_PATIENCE
+        } else {
+            Duration::ZERO
+        };
+        for card in self.cards.drain(..).flatten() {
+            card.finish(patience);
         }
         self.appliance.take_down();
     }
@@ -255,7 +279,9 @@ impl ManagementCore {
                 .is_some_and(|p| p.carrier()),
             None => true,
         };
+        self.set_waiting_ports();
         let links = self.poll_links();
+        let cards = self.look_at_cards();
         let gates_adopted = self
             .appliance
             .pairs
@@ -272,6 +298,7 @@ impl ManagementCore {
             rejects: &rejects,
             ha_link_up,
             links: links.as_deref(),
+            cards: cards.as_deref(),
             gates_adopted,
             announcements_pending,
             workers: &progress,
@@ -354,7 +381,7 @@ impl ManagementCore {
             }
             Action::RevokeLease => self.appliance.lease.revoke(),
             Action::LeaseForever => self.appliance.lease.forever(),
-            Action::SetPort { pair, side, up } => self.set_port(pair, side, up),
+            Action::SetPort { pair, side, up } => self.ports_waiting.push_back((pair, side, up)),
             Action::SetMac { pair, mac, side } => {
                 let Some(pair) = self.appliance.pairs.get(usize::from(pair)) else {
                     return;
@@ -371,7 +398,8 @@ impl ManagementCore {
                 mac,
                 epoch,
             } => self.announce(pair, from, mac, epoch),
-            Action::Card(command) => self.command_cards(command),
+            Action::Card { pair, command } => self.command_card(pair, command),
+            Action::Kick => self.cards.iter().flatten().for_each(CardHandle::kick),
             Action::Persist(state) => self.state.write(state),
             Action::Event(event) => self.log_event(&event),
             Action::Answer { id, result } => self.answer(id, result),
@@ -465,24 +493,6 @@ impl ManagementCore {
         sent
     }
 
-    fn command_cards(&mut self, command: CardCommand) {
-        let path = match command {
-            CardCommand::Inline => CardPath::Inline,
-            CardCommand::Bypass => CardPath::Bypass,
-            CardCommand::Disconnect => CardPath::Disconnect,
-            CardCommand::Tap => CardPath::Tap,
-        };
-        for (card, pair) in self.cards.iter_mut().zip(&self.appliance.pairs) {
-            if let Err(error) = card.set_path(path) {
-                log::warn!(
-                    "link pair {}: card {} to {path}: {error}",
-                    pair.name,
-                    card.name()
-                );
-            }
-        }
-    }
-
     fn log_event(&self, event: &Event) {
         let text = status::event(&self.config, event);
         let arrow = match (text.from.as_str(), text.to.as_str()) {
@@ -510,6 +520,14 @@ impl ManagementCore {
                 Command::HaSuspend { force } => Request::Suspend { force: *force },
                 Command::HaResume => Request::Resume,
                 Command::HaClear => Request::Clear,
+                Command::SetBypass { .. }
+                | Command::SetBypassEvent { .. }
+                | Command::SetBypassWatchdog { .. } => {
+                    if let Some((request, call)) = self.bypass_call(call) {
+                        self.wait_for_node(request, call, requests);
+                    }
+                    continue;
+                }
                 _ => {
                     let payload = status::payload(self, call.request());
                     call.answer(payload.map_or_else(
@@ -521,10 +539,14 @@ impl ManagementCore {
                     continue;
                 }
             };
-            self.next_request += 1;
-            requests.push((self.next_request, request));
-            self.waiting.insert(self.next_request, call);
+            self.wait_for_node(request, call, requests);
         }
+    }
+
+    fn wait_for_node(&mut self, request: Request, call: Call, requests: &mut Vec<(u64, Request)>) {
+        self.next_request += 1;
+        requests.push((self.next_request, request));
+        self.waiting.insert(self.next_request, call);
     }
 
     fn answer(&mut self, id: u64, result: Result<String, String>) {
@@ -536,111 +558,4 @@ impl ManagementCore {
             Err(reason) => Reply::Refused { reason },
         });
     }
-
-    // --- reload (rule 24) ---
-
-    /// The configuration and its keys as they are on disk, if a reload may use them.
-    fn read_again(&self, path: &Path) -> Result<(twinline_config::Loaded, Auth), String> {
-        let loaded = Config::load(path).map_err(|errors| {
-            for error in errors.iter() {
-                log::error!("reload refused: {error}");
-            }
-            let first = errors.iter().next().map(ToString::to_string);
-            format!(
-                "reload of {} refused: {}",
-                path.display(),
-                first.unwrap_or_default()
-            )
-        })?;
-        let refused = |error: String| {
-            log::error!("reload refused: {error}");
-            format!("reload refused: {error}")
-        };
-        let auth = load_auth(&loaded.config).map_err(|error| refused(error.to_string()))?;
-        match self.deaf_with(&auth) {
-            Some(peer) => Err(refused(format!(
-                "instance {peer} signs its heartbeats with a key that these keys do not verify: \
-                 give it the new key first, or keep the old one as ha.next_key_file"
-            ))),
-            None => Ok((loaded, auth)),
-        }
-    }
-
-    /// A peer that is there and would be heard no more with these keys: both would be ACTIVE.
-    fn deaf_with(&self, auth: &Auth) -> Option<u16> {
-        let ha = self.appliance.ha.as_ref()?;
-        if !auth.is_keyed() || !ha.authenticated() {
-            return None;
-        }
-        let present = |&id: &u16| self.node.peers().any(|p| p.instance() == id && p.present());
-        let on_ha = ha.signers().lost_with(auth);
-        let in_band = self.appliance.in_band.iter();
-        let in_band = in_band.flat_map(|path| path.signers().lost_with(auth));
-        on_ha.chain(in_band).find(present)
-    }
-
-    fn reload(&mut self) {
-        let path = self.around.config_path.clone();
-        let (loaded, auth) = match self.read_again(&path) {
-            Ok(read) => read,
-            Err(text) => {
-                self.node.record_note(text, Reason::ReloadRefused);
-                return;
-            }
-        };
-        for warning in &loaded.warnings {
-            log::warn!("{warning}");
-        }
-        let changes = Config::diff(&self.config, &loaded.config);
-        for change in &changes {
-            log::info!("reload: {change}");
-        }
-        let merged = live_part(&self.config, &loaded.config);
-        if let Some(ha) = &mut self.appliance.ha
-            && ha.authenticated() == auth.is_keyed()
-        {
-            ha.set_auth(auth);
-        }
-        let digest = convert::digest(&merged);
-        self.node.apply(convert::settings(&merged), digest);
-        let restart = changes
-            .iter()
-            .filter(|c| c.applies == twinline_config::Applies::Restart)
-            .map(|c| c.key.as_str())
-            .collect::<Vec<_>>();
-        let text = if changes.is_empty() {
-            "reloaded: nothing changed (key files were read again)".to_owned()
-        } else if restart.is_empty() {
-            format!("reloaded: {} settings applied", changes.len())
-        } else {
-            format!(
-                "reloaded: {} settings applied; a restart is needed for {}",
-                changes.len() - restart.len(),
-                restart.join(", ")
-            )
-        };
-        self.node.record_note(text, Reason::Reloaded);
-        self.config = merged;
-    }
-}
-
-/// The running configuration with what of the new one applies live.
-fn live_part(running: &Config, new: &Config) -> Config {
-    let mut merged = running.clone();
-    let (to, from) = (&mut merged.ha, &new.ha);
-    to.peer_check_interval_ms = from.peer_check_interval_ms;
-    to.peer_failure_threshold = from.peer_failure_threshold;
-    to.peer_recovery_threshold = from.peer_recovery_threshold;
-    to.max_flaps = from.max_flaps;
-    to.flap_window_s = from.flap_window_s;
-    to.on_max_flaps = from.on_max_flaps;
-    to.preempt = from.preempt;
-    to.preempt_delay_s = from.preempt_delay_s;
-    to.links = from.links.clone();
-    to.bandwidth = from.bandwidth.clone();
-    if to.insecure == from.insecure {
-        to.key_file.clone_from(&from.key_file);
-        to.next_key_file.clone_from(&from.next_key_file);
-    }
-    merged
 }

@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+pub mod card_finder;
+pub mod cards;
 pub mod convert;
 pub mod core;
 pub mod ha_port;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use twinline_bypass::PowerOff;
 use twinline_config::{Config, Device};
 use twinline_control as control;
 use twinline_control::{
-    ConfigStatus, DirectionStatus, HaStatus, LegStatus, LinkPairStatus, PathStatus, Payload,
-    PeerStatus, PortCounters, PortStatus, Request,
+    BypassStatus, ConfigStatus, DirectionStatus, HaStatus, LegStatus, LinkPairStatus, PathStatus,
+    Payload, PeerStatus, PortCounters, PortStatus, Request,
 };
 use twinline_dataplane::{PairSnapshot, SideSnapshot};
-use twinline_ha::events::Subject;
+use twinline_ha::events::{Alarm, Subject};
 use twinline_ha::message::Flags;
 use twinline_ha::peer::Peer;
 use twinline_ha::{Event, Mode, Path, Side, Time, Topology};
@@ -37,9 +38,75 @@ pub fn payload(core: &ManagementCore, request: &Request) -> Option<Payload> {
         Request::ShowPorts => Payload::Ports(ports(core)),
         Request::ShowLinkPairs => Payload::LinkPairs(link_pairs(core)),
         Request::ShowEvents { last } => Payload::Events(events(core, *last)),
+        Request::ShowBypass => Payload::Bypass(bypass(core)),
         Request::ShowConfig => Payload::Config(config(core)),
         _ => return None,
     })
+}
+
+/// An alarm in words, with the link pair's name where it is about one.
+fn alarm_text(config: &Config, alarm: &Alarm) -> String {
+    let (Alarm::CardPath { pair, .. } | Alarm::Card { pair, .. }) = alarm else {
+        return alarm.to_string();
+    };
+    let pair = config.link_pairs.get(usize::from(*pair));
+    format!("link pair {}: {alarm}", pair.map_or("?", |p| &p.name))
+}
+
+fn bypass(core: &ManagementCore) -> Vec<BypassStatus> {
+    let pairs = core.appliance.pairs.iter().zip(&core.cards);
+    pairs
+        .map(|(pair, card)| {
+            let Some(card) = card else {
+                return BypassStatus {
+                    pair: pair.name.clone(),
+                    card: "none".into(),
+                    path: Some("inline".into()),
+                    wanted: Some("inline".into()),
+                    power_off: "none".into(),
+                    ..BypassStatus::default()
+                };
+            };
+            let view = card.view();
+            let seen = view.observed;
+            let words = view.policies.iter();
+            BypassStatus {
+                pair: pair.name.clone(),
+                card: view.name.clone(),
+                found: view.found,
+                wanted: view.wanted.map(|path| path.to_string()),
+                path: seen.and_then(|o| o.path).map(|path| path.to_string()),
+                source: seen.map(|o| o.source.to_string()).unwrap_or_default(),
+                looked_at_ms_ago: view.looked_at.map(|at| ms(at.elapsed())),
+                watchdog_ms: seen.and_then(|o| o.watchdog).map(ms),
+                expired: seen.is_some_and(|o| o.expired),
+                kicks: view.kicks,
+                stale_kicks: view.stale_kicks,
+                events: words.map(|(e, p)| (e.to_string(), p.to_string())).collect(),
+                paths: view
+                    .capabilities
+                    .paths
+                    .iter()
+                    .map(|p| p.to_string())
+                    .collect(),
+                watchdog_periods_ms: view
+                    .capabilities
+                    .watchdog
+                    .as_slice()
+                    .iter()
+                    .copied()
+                    .map(ms)
+                    .collect(),
+                power_off: match view.capabilities.power_off {
+                    PowerOff::None => "none",
+                    PowerOff::Claimed => "claimed",
+                    PowerOff::Verified => "verified",
+                }
+                .into(),
+                error: view.error,
+            }
+        })
+        .collect()
 }
 
 fn ha(core: &ManagementCore) -> HaStatus {
@@ -112,7 +179,7 @@ fn ha(core: &ManagementCore) -> HaStatus {
             .alarms()
             .map(|(alarm, since)| control::Alarm {
                 name: alarm.name().into(),
-                text: alarm.to_string(),
+                text: alarm_text(of, alarm),
                 since_ms: ms(now.since(since)),
             })
             .collect(),
@@ -394,6 +461,12 @@ pub fn event(config: &Config, event: &Event) -> control::Event {
             format!("instance {successor}"),
             String::new(),
         ),
+        Subject::Card { pair, from, to } => (
+            format!("bypass {}", pair_name(*pair)),
+            from.map(|path| path.to_string()).unwrap_or_default(),
+            to.to_string(),
+            String::new(),
+        ),
         Subject::Flap { count } => (
             "flaps".into(),
             String::new(),
@@ -404,7 +477,7 @@ pub fn event(config: &Config, event: &Event) -> control::Event {
             format!("alarm {}", alarm.name()),
             String::new(),
             String::new(),
-            alarm.to_string(),
+            alarm_text(config, alarm),
         ),
         Subject::Note(text) => ("note".into(), String::new(), String::new(), text.clone()),
     };

@@ -46,6 +46,7 @@ fn settings() -> Settings {
         max_flaps: 6,
         flap_window: Duration::from_secs(900),
         on_max_flaps: None,
+        kick_every: None,
         preempt: true,
         preempt_delay: Duration::from_secs(60),
         links_interval: INTERVAL,

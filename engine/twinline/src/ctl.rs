@@ -37,6 +37,9 @@ enum Noun {
     /// Change the instance's part in its stack.
     #[command(subcommand)]
     Ha(Ha),
+    /// Set something now, until it is set otherwise.
+    #[command(subcommand)]
+    Set(Set),
 }
 
 #[derive(Subcommand)]
@@ -47,6 +50,8 @@ enum Show {
     Ports,
     /// Link pairs: both legs, the gate, traffic and drops.
     LinkPairs,
+    /// Bypass cards: where they are, where they were told to be, their watchdogs.
+    Bypass,
     /// What happened, oldest first.
     Events {
         /// Only the newest N.
@@ -73,9 +78,66 @@ enum Ha {
     Clear,
 }
 
+#[derive(Subcommand)]
+enum Set {
+    /// A pair's bypass card: its path, the path that an event leads to, or its watchdog.
+    ///
+    /// `set bypass PAIR inline|bypass|disconnect|tap`,
+    /// `set bypass event PAIR power_on|power_off|timeout|os_on|os_off PATH`,
+    /// `set bypass watchdog PAIR SECONDS|off`.
+    Bypass {
+        /// PAIR PATH, or: event PAIR EVENT PATH, or: watchdog PAIR SECONDS|off
+        #[arg(num_args = 2..=4, required = true, value_name = "WORD")]
+        words: Vec<String>,
+        /// Even where it makes a loop beside a peer, or stops the traffic.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// What `set bypass` was followed by.
+fn set_bypass(words: &[String], force: bool) -> anyhow::Result<Request> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Ok(match *words.as_slice() {
+        ["event", pair, event, path] => Request::SetBypassEvent {
+            pair: pair.into(),
+            event: event.into(),
+            path: path.into(),
+        },
+        ["watchdog", pair, period] => Request::SetBypassWatchdog {
+            pair: pair.into(),
+            period_ms: period_ms(period)?,
+        },
+        [pair, path] => Request::SetBypass {
+            pair: pair.into(),
+            path: path.into(),
+            force,
+        },
+        _ => bail!(
+            "not understood: set bypass {}; accepted: set bypass PAIR inline|bypass|disconnect|tap, \
+             set bypass event PAIR EVENT PATH, set bypass watchdog PAIR SECONDS|off",
+            words.join(" ")
+        ),
+    })
+}
+
+/// Seconds, as an operator writes them, in milliseconds; 0 is off.
+fn period_ms(text: &str) -> anyhow::Result<u64> {
+    if text == "off" {
+        return Ok(0);
+    }
+    match text.parse::<f64>() {
+        // The longest ladder of a card ends at 3276.8 s.
+        Ok(seconds) if (0.0..=3276.8).contains(&seconds) => Ok((seconds * 1000.0).ceil() as u64),
+        _ => bail!("a watchdog of {text:?}: accepted are seconds, 0.1 to 3276.8, or off"),
+    }
+}
+
 impl Noun {
-    fn request(&self) -> Request {
-        match self {
+    fn request(&self) -> anyhow::Result<Request> {
+        Ok(match self {
+            Self::Show(Show::Bypass) => Request::ShowBypass,
+            Self::Set(Set::Bypass { words, force }) => set_bypass(words, *force)?,
             Self::Show(Show::Ha) => Request::ShowHa,
             Self::Show(Show::Ports) => Request::ShowPorts,
             Self::Show(Show::LinkPairs) => Request::ShowLinkPairs,
@@ -85,18 +147,19 @@ impl Noun {
             Self::Ha(Ha::Suspend { force }) => Request::HaSuspend { force: *force },
             Self::Ha(Ha::Resume) => Request::HaResume,
             Self::Ha(Ha::Clear) => Request::HaClear,
-        }
+        })
     }
 }
 
 /// Sends one request and prints its answer.
 pub fn ctl(ctl: &Ctl) -> anyhow::Result<ExitCode> {
+    let request = ctl.noun.request()?;
     let socket = socket(ctl)?;
     let before = match &ctl.noun {
         Noun::Ha(Ha::Switchover | Ha::Suspend { .. }) => Some(status(&socket)?),
         _ => None,
     };
-    let reply = Client::connect(&socket)?.call(&ctl.noun.request())?;
+    let reply = Client::connect(&socket)?.call(&request)?;
     let payload = match reply {
         Reply::Ok(payload) => payload,
         Reply::Refused { reason } => {
@@ -219,6 +282,41 @@ fn settle(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn set_bypass_takes_three_forms() {
+        let parse = |text: &str| {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            set_bypass(&words, false)
+        };
+        let watchdog = |pair: &str, period_ms| Request::SetBypassWatchdog {
+            pair: pair.into(),
+            period_ms,
+        };
+        assert_eq!(parse("watchdog wire0 off").unwrap(), watchdog("wire0", 0));
+        assert_eq!(parse("watchdog w 1.5").unwrap(), watchdog("w", 1500));
+        let path = Request::SetBypass {
+            pair: "event".into(),
+            path: "tap".into(),
+            force: false,
+        };
+        assert_eq!(parse("event tap").unwrap(), path, "a pair of that name");
+        let event = Request::SetBypassEvent {
+            pair: "wire0".into(),
+            event: "timeout".into(),
+            path: "bypass".into(),
+        };
+        assert_eq!(parse("event wire0 timeout bypass").unwrap(), event);
+        for wrong in [
+            "a b c",
+            "event a b",
+            "watchdog w -1",
+            "watchdog w 1e9",
+            "watchdog w NaN",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_refusal_is_json_whatever_it_says() {

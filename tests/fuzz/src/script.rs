@@ -182,6 +182,7 @@ impl Start {
                 2 => Some(OnMaxFlaps::Disconnect),
                 _ => Some(OnMaxFlaps::Tap),
             },
+            kick_every: on(128).then(|| Duration::from_millis(500)),
             preempt: on(1),
             preempt_delay: Duration::from_secs(if on(16) { 0 } else { 60 }),
             links_interval: knobs.interval(),

@@ -157,6 +157,7 @@ fn settings(primary: bool) -> Settings {
         max_flaps: 0,
         flap_window: Duration::from_secs(60),
         on_max_flaps: None,
+        kick_every: None,
         preempt: false,
         preempt_delay: Duration::ZERO,
         links_interval: INTERVAL,

@@ -243,6 +243,7 @@ fn settings(r: &mut Random) -> Settings {
         max_flaps: r.pick(&[0, 1, 2, 6]),
         flap_window: Duration::from_secs(900),
         on_max_flaps: None,
+        kick_every: None,
         preempt: r.chance(700),
         preempt_delay: Duration::from_millis(r.spread(1, 4000)),
         links_interval: Duration::from_millis(interval.max(50)),

@@ -159,7 +159,8 @@ impl World {
                     self.plan(at, What::Announce(i, process.boot, from, station));
                 }
             }
-            Action::Card(command) => self.trace(Some(i), || format!("card {command:?}")),
+            Action::Card { command, .. } => self.trace(Some(i), || format!("card {command:?}")),
+            Action::Kick => {}
             Action::Persist(state) => {
                 if !sabotaged(Sabotage::StateFileNotWritten) {
                     let host = &mut self.hosts[i];

@@ -3,6 +3,7 @@
 //! Every function ends its text with a newline. Text from elsewhere (names, details) is shown
 //! without control characters, so that nothing in it moves the cursor or breaks a line.
 
+mod bypass;
 mod events;
 mod ha;
 mod link_pairs;
@@ -12,6 +13,7 @@ mod units;
 
 use crate::{ConfigStatus, Payload};
 
+pub use bypass::bypass;
 pub use events::events;
 pub use ha::ha;
 pub use link_pairs::link_pairs;
@@ -25,6 +27,7 @@ pub fn payload(payload: &Payload) -> String {
         Payload::Ports(list) => ports(list),
         Payload::LinkPairs(list) => link_pairs(list),
         Payload::Events(list) => events(list),
+        Payload::Bypass(list) => bypass(list),
         Payload::Config(status) => config(status),
         Payload::Done { message } => format!("{}\n", table::clean(message)),
     }
@@ -78,6 +81,8 @@ mod tests {
             Payload::LinkPairs(vec![Default::default()]),
             Payload::Events(vec![]),
             Payload::Events(vec![Default::default()]),
+            Payload::Bypass(vec![]),
+            Payload::Bypass(vec![Default::default()]),
             Payload::Config(Default::default()),
         ] {
             let text = payload(&empty);

@@ -73,7 +73,7 @@ impl Connection {
 
     /// Passes the request to the management core and waits, for a bounded time.
     fn ask_engine(&self, request: Request) -> Reply {
-        let time = if request.changes_role() {
+        let time = if request.is_slow() {
             self.limits.role_change_time
         } else {
             self.limits.answer_time

@@ -29,7 +29,7 @@ pub struct Limits {
     pub io_time: Duration,
     /// For how long the engine may take to answer.
     pub answer_time: Duration,
-    /// The same where the role changes first ([`Request::changes_role`]).
+    /// The same where the role changes first ([`Request::is_slow`]).
     pub role_change_time: Duration,
 }
 

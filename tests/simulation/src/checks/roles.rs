@@ -191,6 +191,7 @@ impl Watch {
                 self.memory.suspended = false;
                 self.hold = false;
             }
+            Request::Bypass { .. } => {}
         }
     }
 
