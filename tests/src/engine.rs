@@ -60,6 +60,10 @@ pub struct Deviations {
     pub stack: Option<String>,
     /// Another key (64 hexadecimal digits).
     pub key: Option<String>,
+    /// Further lines of the link pair: its bypass card.
+    pub link_pair: String,
+    /// Other values of keys that the configuration has: key and value as the file has them.
+    pub values: Vec<(&'static str, String)>,
 }
 
 /// Whether both engines fit into the hugepages that are free now.
@@ -160,7 +164,7 @@ pub fn configuration(
     }
     let _ = write!(
         text,
-        "[[link_pair]]\nname = \"wire\"\nlan = \"lan\"\nwan = \"wan\"\n\n\
+        "[[link_pair]]\nname = \"wire\"\nlan = \"lan\"\nwan = \"wan\"\n{}\n\
          [ha]\nmode = \"active-passive\"\nprimary = {primary}\nport = \"ha\"\n\
          key_file = \"{place}/{key}\"\nin_band = {in_band}\ntopology = \"parallel\"\n\
          peer_check_interval_ms = {interval_ms}\npeer_failure_threshold = {threshold}\n\
@@ -169,9 +173,27 @@ pub fn configuration(
          max_flaps = 0\nflap_window_s = 1\n\n\
          [ha.links]\ninterval_ms = {interval_ms}\nminimum_active = 1\nsettle_ms = 500\n\n\
          [lcores]\nmain = {}\nworkers = [{}]\npolling = \"adaptive\"\n",
-        cores.0, cores.1
+        deviations.link_pair, cores.0, cores.1
     );
+    for (key, value) in &deviations.values {
+        text = with_value(&text, key, value);
+    }
     text
+}
+
+/// The text with another value of a key, in the first section that has it.
+fn with_value(text: &str, key: &str, value: &str) -> String {
+    let mut done = false;
+    let lines = text.lines().map(|line| {
+        let found = !done && line.split(" = ").next() == Some(key);
+        done |= found;
+        if found {
+            format!("{key} = {value}\n")
+        } else {
+            format!("{line}\n")
+        }
+    });
+    lines.collect()
 }
 
 /// A key of 64 hexadecimal digits from the kernel's random numbers.
@@ -292,6 +314,18 @@ impl Engine {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// The thread that runs the first worker, while the engine runs.
+    #[must_use]
+    pub fn worker_thread(&self) -> Option<u32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()?)).ok()?;
+        let is_worker = |task: &fs::DirEntry| {
+            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            name.contains("worker")
+        };
+        let found = tasks.flatten().find(is_worker)?;
+        found.file_name().to_str()?.parse().ok()
     }
 
     /// Sends a signal to the engine.

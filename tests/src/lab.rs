@@ -4,12 +4,51 @@ use crate::engine::{Deviations, Engine, Settings};
 use crate::error::{LabError, Result};
 use crate::run::Run;
 use crate::status::Status;
-use crate::topology::{Side, Topology};
+use crate::panel::{CardKind, Panel};
+use crate::topology::{Shape, Side, Topology};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the lab waits between two looks at an engine.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// Which bypass cards the appliances have, and how they lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardSetUp {
+    /// One of the shapes with cards.
+    pub shape: Shape,
+    /// Which card.
+    pub kind: CardKind,
+    /// `link_pair.bypass_watchdog_ms`.
+    pub watchdog_ms: u32,
+    /// `ha.max_flaps`, within an hour.
+    pub max_flaps: u32,
+}
+
+impl CardSetUp {
+    /// What the configuration of a side with this card's socket has more, and other.
+    fn deviations(&self, socket: &Path) -> Deviations {
+        let topology = match self.shape {
+            Shape::SeriesBehindCards => "\"series\"",
+            Shape::Parallel | Shape::ParallelBehindCards => "\"parallel\"",
+        };
+        Deviations {
+            link_pair: format!(
+                "bypass_card = \"{}\"\nbypass_registers = \"socket:{}\"\n\
+                 bypass_watchdog_ms = {}\n",
+                self.kind.name(),
+                socket.display(),
+                self.watchdog_ms
+            ),
+            values: vec![
+                ("topology", topology.into()),
+                ("max_flaps", self.max_flaps.to_string()),
+                ("flap_window_s", "3600".into()),
+            ],
+            ..Deviations::default()
+        }
+    }
+}
 
 /// A lab that is up.
 #[derive(Debug)]
@@ -20,6 +59,8 @@ pub struct Lab {
     pub settings: Settings,
     a: Engine,
     b: Engine,
+    // the cards outlive the engines
+    panels: Option<[Panel; 2]>,
     // last: everything above is gone before the run removes the namespaces
     run: Run,
 }
@@ -104,8 +145,54 @@ impl Lab {
             settings,
             a,
             b,
+            panels: None,
             run,
         })
+    }
+
+    /// As [`Lab::up`], each appliance behind a bypass card that has just got power.
+    ///
+    /// # Errors
+    /// As [`Lab::up`].
+    pub fn up_with_cards(binary: &Path, settings: Settings, cards: CardSetUp) -> Result<Self> {
+        let run = Run::begin()?;
+        let topology = Topology::lay_out(&run, cards.shape)?;
+        let power = |side| Panel::power(&run, &topology, side, cards.kind);
+        let panels = [power(Side::A)?, power(Side::B)?];
+        let start = |side: Side, panel: &Panel| {
+            let deviations = cards.deviations(panel.socket());
+            let namespace = topology.appliance(side);
+            Engine::start(&run, side, namespace, binary, &settings, &deviations)
+        };
+        let (a, b) = (start(Side::A, &panels[0])?, start(Side::B, &panels[1])?);
+        Ok(Self {
+            topology,
+            settings,
+            a,
+            b,
+            panels: Some(panels),
+            run,
+        })
+    }
+
+    /// The panel of a side's bypass card.
+    ///
+    /// # Panics
+    /// In a lab without cards.
+    #[must_use]
+    #[allow(clippy::expect_used, reason = "a test that asks for what it did not make")]
+    pub fn panel(&self, side: Side) -> &Panel {
+        let panels = self.panels.as_ref().expect("a lab with cards");
+        &panels[usize::from(side == Side::B)]
+    }
+
+    /// Ends an engine with SIGTERM and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not run, or does not end.
+    pub fn terminate(&mut self, side: Side) -> Result<String> {
+        let (engine, run) = self.engine_mut(side);
+        engine.end(run)
     }
 
     /// The run that owns everything.

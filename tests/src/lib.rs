@@ -22,6 +22,7 @@ pub mod heartbeats;
 pub mod judge;
 pub mod lab;
 pub mod netns;
+pub mod panel;
 pub mod probe;
 pub mod report;
 pub mod run;

@@ -3,7 +3,7 @@
 use crate::error::{LabError, Result};
 use std::path::Path;
 use std::time::Duration;
-use twinline_control::{Client, Event, HaStatus, Payload, Reply, Request};
+use twinline_control::{BypassStatus, Client, Event, HaStatus, Payload, Reply, Request};
 
 /// How long an engine may take to answer: it is either there or it is not.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -107,6 +107,17 @@ pub fn events(socket: &Path) -> Result<Vec<Event>> {
     match call(socket, &Request::ShowEvents { last: None })? {
         Payload::Events(events) => Ok(events),
         other => Err(not_understood("show events", &format!("{other:?}"))),
+    }
+}
+
+/// The bypass card of each link pair.
+///
+/// # Errors
+/// As [`Status::ask`].
+pub fn bypass(socket: &Path) -> Result<Vec<BypassStatus>> {
+    match call(socket, &Request::ShowBypass)? {
+        Payload::Bypass(cards) => Ok(cards),
+        other => Err(not_understood("show bypass", &format!("{other:?}"))),
     }
 }
 

@@ -96,6 +96,86 @@ pub fn interface_index(name: &str) -> io::Result<u32> {
     }
 }
 
+/// Tells the flags of the interfaces of the namespace in which it was opened.
+#[derive(Debug)]
+pub struct Interfaces(OwnedFd);
+
+impl Interfaces {
+    /// Of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// What `socket(2)` says.
+    pub fn open() -> io::Result<Self> {
+        // SAFETY: socket takes no pointers.
+        let fd = check(unsafe {
+            libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
+        })?;
+        // SAFETY: fd was just returned by socket, is open, and nobody else owns it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Whether an interface is set up (by its own side: its cable may be out all the same).
+    ///
+    /// # Errors
+    /// `ENODEV` when there is none of that name.
+    pub fn is_up(&self, name: &str) -> io::Result<bool> {
+        // SAFETY: ifreq is plain old data, for which all zeros is a valid value.
+        let mut request: libc::ifreq = unsafe { mem::zeroed() };
+        // the last byte stays 0: the name is NUL-terminated
+        let room = request.ifr_name.len() - 1;
+        for (to, from) in request.ifr_name.iter_mut().take(room).zip(name.bytes()) {
+            *to = from as libc::c_char;
+        }
+        // SAFETY: request is a live ifreq with a NUL-terminated name; the kernel writes its flags.
+        check(unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) })?;
+        // SAFETY: SIOCGIFFLAGS has just written this member of the union.
+        let flags = unsafe { request.ifr_ifru.ifru_flags };
+        Ok(i32::from(flags) & libc::IFF_UP != 0)
+    }
+}
+
+/// A thread of another process that is held by a debugger's means; it goes on when this is dropped,
+/// which has to happen in the thread that holds it.
+#[derive(Debug)]
+pub struct HeldThread(libc::pid_t);
+
+impl HeldThread {
+    /// Stops one thread, and no other of its process.
+    ///
+    /// # Errors
+    /// What `ptrace(2)` says.
+    pub fn hold(thread: u32) -> io::Result<Self> {
+        let thread = libc::pid_t::try_from(thread)
+            .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: PTRACE_SEIZE and PTRACE_INTERRUPT use neither of the two pointers.
+        check_long(unsafe { libc::ptrace(libc::PTRACE_SEIZE, thread, none, none) })?;
+        let held = Self(thread);
+        // SAFETY: as above.
+        check_long(unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, thread, none, none) })?;
+        let mut status = 0;
+        // SAFETY: status is a live int.
+        check(unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL) })?;
+        Ok(held)
+    }
+}
+
+impl Drop for HeldThread {
+    fn drop(&mut self) {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: PTRACE_DETACH with no signal uses neither of the two pointers.
+        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, none, none) };
+    }
+}
+
+fn check_long(result: libc::c_long) -> io::Result<()> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
 /// Which frames a [`RawSocket`] takes; the filter runs in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {

@@ -66,6 +66,18 @@ pub enum Leg {
     Wan,
 }
 
+/// How the appliances lie between the two switches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// Side by side: each has a leg in each switch.
+    #[default]
+    Parallel,
+    /// Side by side, each behind a patch panel with the relays of its bypass card.
+    ParallelBehindCards,
+    /// One behind the other on one wire, each behind a patch panel: LAN switch, A, B, WAN switch.
+    SeriesBehindCards,
+}
+
 /// The laid-out lab: names of the namespaces.
 #[derive(Debug)]
 pub struct Topology {
@@ -83,6 +95,11 @@ pub struct Topology {
     pub a: String,
     /// Appliance B: `lan0`, `wan0`, `ha0`.
     pub b: String,
+    /// The patch panels of both appliances, where there are cards: `lancable`, `wancable`,
+    /// `lanport`, `wanport`.
+    pub panels: Option<[String; 2]>,
+    /// Both on one wire, one behind the other.
+    pub series: bool,
 }
 
 impl Topology {
@@ -91,7 +108,22 @@ impl Topology {
     /// # Errors
     /// When iproute2 or ethtool refuse. What is made by then belongs to the run.
     pub fn lay(run: &Run) -> Result<Self> {
+        Self::lay_out(run, Shape::Parallel)
+    }
+
+    /// As [`Topology::lay`], in another shape. The relays of panels are moved by others
+    /// ([`crate::panel`]).
+    ///
+    /// # Errors
+    /// As [`Topology::lay`].
+    pub fn lay_out(run: &Run, shape: Shape) -> Result<Self> {
+        let panels = match shape {
+            Shape::Parallel => None,
+            _ => Some([run.namespace("panela")?, run.namespace("panelb")?]),
+        };
         let topology = Self {
+            panels,
+            series: shape == Shape::SeriesBehindCards,
             client: run.namespace("client")?,
             server: run.namespace("server")?,
             lan: run.namespace("lansw")?,
@@ -108,6 +140,8 @@ impl Topology {
             ha,
             a,
             b,
+            panels,
+            ..
         } = &topology;
         for namespace in [lan, wan, ha] {
             switch(namespace)?;
@@ -116,10 +150,37 @@ impl Topology {
             wire((host, "eth0"), (switch, "host"))?;
             plug(switch, "host")?;
         }
-        for (appliance, port) in [(a, "a"), (b, "b")] {
-            for (switch, leg) in [(lan, "lan0"), (wan, "wan0")] {
-                wire((appliance, leg), (switch, port))?;
-                plug(switch, port)?;
+        match panels {
+            None => {
+                for (appliance, port) in [(a, "a"), (b, "b")] {
+                    wire((appliance, "lan0"), (lan, port))?;
+                    wire((appliance, "wan0"), (wan, port))?;
+                    plug(lan, port)?;
+                    plug(wan, port)?;
+                }
+            }
+            Some([panel_a, panel_b]) => {
+                wire((panel_a, "lancable"), (lan, "a"))?;
+                plug(lan, "a")?;
+                wire((panel_b, "wancable"), (wan, "b"))?;
+                plug(wan, "b")?;
+                if shape == Shape::SeriesBehindCards {
+                    wire((panel_a, "wancable"), (panel_b, "lancable"))?;
+                } else {
+                    wire((panel_a, "wancable"), (wan, "a"))?;
+                    plug(wan, "a")?;
+                    wire((panel_b, "lancable"), (lan, "b"))?;
+                    plug(lan, "b")?;
+                }
+                for (appliance, panel) in [(a, panel_a), (b, panel_b)] {
+                    wire((appliance, "lan0"), (panel, "lanport"))?;
+                    wire((appliance, "wan0"), (panel, "wanport"))?;
+                    crate::panel::lay(panel)?;
+                }
+            }
+        }
+        for appliance in [a, b] {
+            for leg in ["lan0", "wan0"] {
                 netns::ip(appliance, &format!("link set dev {leg} arp off up"))?;
             }
         }
