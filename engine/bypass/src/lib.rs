@@ -17,8 +17,10 @@
 
 mod card;
 mod error;
+pub mod model;
 mod none;
 mod registers;
+pub mod silicom;
 
 pub use card::{
     Capabilities, Card, Observed, Path, Paths, PowerEvent, PowerOff, Side, Source, WatchdogPeriods,
