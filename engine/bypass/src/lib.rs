@@ -15,6 +15,9 @@
 //! Only [`access`] holds `unsafe`: it maps registers. A driver sees registers by [`RegisterIo`] and
 //! lets time pass by [`Delay`], so it runs unchanged against a model on a virtual clock.
 
+pub mod intel;
+pub mod model;
+
 mod card;
 mod error;
 mod none;
