@@ -15,6 +15,7 @@
 //! Only [`access`] holds `unsafe`: it maps registers. A driver sees registers by [`RegisterIo`] and
 //! lets time pass by [`Delay`], so it runs unchanged against a model on a virtual clock.
 
+pub mod access;
 pub mod intel;
 pub mod model;
 
