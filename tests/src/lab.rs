@@ -2,9 +2,9 @@
 
 use crate::engine::{Deviations, Engine, Settings};
 use crate::error::{LabError, Result};
+use crate::panel::{CardKind, Panel};
 use crate::run::Run;
 use crate::status::Status;
-use crate::panel::{CardKind, Panel};
 use crate::topology::{Shape, Side, Topology};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -180,7 +180,10 @@ impl Lab {
     /// # Panics
     /// In a lab without cards.
     #[must_use]
-    #[allow(clippy::expect_used, reason = "a test that asks for what it did not make")]
+    #[allow(
+        clippy::expect_used,
+        reason = "a test that asks for what it did not make"
+    )]
     pub fn panel(&self, side: Side) -> &Panel {
         let panels = self.panels.as_ref().expect("a lab with cards");
         &panels[usize::from(side == Side::B)]

@@ -184,7 +184,10 @@ fn a_hung_worker_becomes_a_wire() {
     });
     println!("hung: outage {outage_ms:.0} ms, {lost} probes lost");
     assert!(lost > 0);
-    assert!(outage_ms <= (LADDER + RELAYS).as_secs_f64() * 1000.0, "{outage_ms} ms");
+    assert!(
+        outage_ms <= (LADDER + RELAYS).as_secs_f64() * 1000.0,
+        "{outage_ms} ms"
+    );
     // The worker turns again: the card is brought back.
     until(&lab, Side::A, Path::Inline, Duration::from_secs(10));
     let events = status::events(&lab.engine(Side::A).socket).unwrap();
@@ -198,7 +201,12 @@ fn rules_13_14_16_too_many_flaps_latch_in_parallel_and_clear_brings_back() {
 }
 
 fn too_many_flaps_latch() {
-    let mut lab = lab(Shape::ParallelBehindCards, CardKind::Silicom, WATCHDOG_MS, 1);
+    let mut lab = lab(
+        Shape::ParallelBehindCards,
+        CardKind::Silicom,
+        WATCHDOG_MS,
+        1,
+    );
     for flap in 1..=2 {
         scenes::lead(&mut lab, Side::A).unwrap();
         lab.topology.set_cable(Side::A, Leg::Lan, false).unwrap();
@@ -234,7 +242,12 @@ fn rule_14_in_parallel_a_dead_box_is_disconnected_since_a_wire_would_be_a_loop()
 }
 
 fn a_dead_box_in_parallel_is_disconnected() {
-    let mut lab = lab(Shape::ParallelBehindCards, CardKind::Silicom, WATCHDOG_MS, 0);
+    let mut lab = lab(
+        Shape::ParallelBehindCards,
+        CardKind::Silicom,
+        WATCHDOG_MS,
+        0,
+    );
     let broadcasts = Broadcasts::start(&lab.topology, 400).unwrap();
     lab.kill(Side::A).unwrap();
     until(&lab, Side::A, Path::Disconnect, LADDER + RELAYS);
@@ -254,7 +267,9 @@ fn a_dead_box_in_parallel_is_disconnected() {
         .unwrap();
     until(&lab, Side::A, Path::Bypass, CHANGE);
     std::thread::sleep(Duration::from_millis(100));
-    lab.engine(Side::A).ctl("set bypass wire disconnect").unwrap();
+    lab.engine(Side::A)
+        .ctl("set bypass wire disconnect")
+        .unwrap();
     until(&lab, Side::A, Path::Disconnect, CHANGE);
     let report = broadcasts.stop(Duration::from_millis(300)).unwrap();
     assert!(!report.ok, "a joined pair beside an active one: {report:?}");
@@ -313,7 +328,10 @@ fn slow_cards_delay_no_heartbeat() {
     std::thread::sleep(Duration::from_secs(9));
     for side in Side::BOTH {
         let shown = card(&lab, side);
-        assert!(!shown.expired && shown.path.as_deref() == Some("inline"), "{shown:?}");
+        assert!(
+            !shown.expired && shown.path.as_deref() == Some("inline"),
+            "{shown:?}"
+        );
         assert_eq!(lab.panel(side).cable(), Cable::Ports);
     }
     lab.kill(Side::A).unwrap();

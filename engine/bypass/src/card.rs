@@ -105,15 +105,15 @@ impl fmt::Display for Paths {
 /// What makes a card take a path by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PowerEvent {
-    /// Its machine gets power.
+    /// Its machine gets power (Intel's AUX_ON).
     PowerUp,
-    /// Its machine loses power.
+    /// Its machine loses power (Intel's AUX_OFF).
     PowerOff,
     /// The watchdog was not kicked in time.
     WatchdogExpired,
-    /// The operating system is up (Intel's AUX_ON).
+    /// The operating system is up (Intel's MAIN_ON).
     OsOn,
-    /// The operating system is down, on standby power (Intel's AUX_OFF).
+    /// The operating system is down, on standby power (Intel's MAIN_OFF).
     OsOff,
 }
 

@@ -15,12 +15,15 @@
 //! Only [`access`] holds `unsafe`: it maps registers. A driver sees registers by [`RegisterIo`] and
 //! lets time pass by [`Delay`], so it runs unchanged against a model on a virtual clock.
 
+pub mod access;
+pub mod intel;
+pub mod model;
+pub mod silicom;
+
 mod card;
 mod error;
-pub mod model;
 mod none;
 mod registers;
-pub mod silicom;
 
 pub use card::{
     Capabilities, Card, Observed, Path, Paths, PowerEvent, PowerOff, Side, Source, WatchdogPeriods,

@@ -5,6 +5,7 @@
 //! a real clock says; nothing in it needs an access to happen on time.
 
 mod cable;
+pub mod intel;
 mod relays;
 pub mod silicom;
 
