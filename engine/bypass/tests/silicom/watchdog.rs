@@ -167,3 +167,41 @@ fn armed_first_and_inline_then_is_the_way_to_start() {
     assert_eq!(model.path(), Path::Inline);
     assert!(model.watchdog_left().is_some());
 }
+
+#[test]
+fn armed_again_in_bypass_it_is_armed_and_may_be_kicked() {
+    for (board, extension, parameters) in everyone() {
+        let (model, mut card) = inline(board, &parameters);
+        card.arm_watchdog(ms(100)).unwrap();
+        model.advance(ms(200));
+        assert_eq!(model.path(), Path::Bypass);
+        card.observe().unwrap();
+        card.arm_watchdog(ms(400)).unwrap();
+        let seen = card.observe().unwrap();
+        assert_eq!(seen.watchdog, Some(ms(400)), "{board:?} {extension}");
+        assert!(!seen.expired);
+        if seen.source != Source::Shadow {
+            assert_eq!(card.kick(), Ok(()), "{board:?} {extension}");
+            assert!(model.watchdog_left().unwrap() > ms(399));
+        }
+    }
+}
+
+#[test]
+fn flags_of_different_moments_do_not_make_up_a_path() {
+    for (board, extension, parameters) in everyone().filter(|e| e.1 >= 4) {
+        for early in (0..24).map(ms) {
+            let (model, mut card) = inline(board, &parameters);
+            card.set_path(Path::Tap).unwrap();
+            card.arm_watchdog(ms(100)).unwrap();
+            // It expires in the middle of a look, and leaves TAP for bypass.
+            model.advance(model.watchdog_left().unwrap().saturating_sub(early));
+            let seen = card.observe().unwrap();
+            assert_ne!(
+                seen.path,
+                Some(Path::Inline),
+                "{board:?} {extension} {early:?}"
+            );
+        }
+    }
+}
