@@ -36,6 +36,9 @@ pub(super) struct Memory {
     pub path: Option<Path>,
     /// The watchdog's exponent while it is armed, as last seen or commanded.
     pub armed: Option<u8>,
+    /// The watchdog may be running, or have expired: where frames are kicks, none is sent then
+    /// only to look.
+    pub running: bool,
     /// The watchdog was seen expired, and has not been armed since.
     pub expired: bool,
     /// The path's change as last seen.
@@ -152,16 +155,22 @@ impl<H: RegisterIo + Delay> Adapter<H> {
         }
         // The pins last: they are what counts, and they are read in no time.
         let candidates = self.candidates()?;
-        let path = sense::by_flags(&taken).filter(|&p| candidates.has(p));
+        let mut path = sense::by_flags(&taken).filter(|&p| candidates.has(p));
         let source = match sense::single(candidates) {
             Some(_) => Source::Sensed,
             None => Source::Reported,
         };
+        // Without pins that tell, flags of different moments must not make up a path: expiry in
+        // between changes STATUS.
+        if source == Source::Reported && self.controller.read(register::STATUS)? != state {
+            path = None;
+        }
         let left =
             self.memory.path == Some(Path::Inline) && !matches!(path, None | Some(Path::Inline));
         let expired = state & status::EXPIRED != 0 && (!self.memory.flag_stuck || left);
         self.memory.acknowledged &= expired;
         self.memory.expired = expired;
+        self.memory.running = enabled || expired;
         self.memory.armed = exponent.filter(|_| !expired);
         self.memory.changed = changed;
         Ok(Look {
@@ -174,31 +183,32 @@ impl<H: RegisterIo + Delay> Adapter<H> {
         })
     }
 
-    /// A look that sends no frame, at a card whose watchdog takes frames for kicks: nobody could
-    /// rely on it otherwise. `None` when the pins say that something has happened; then frames do
-    /// no harm any more.
-    fn look_quietly(&mut self) -> Result<Option<Observed>, CardError> {
-        let Some(armed) = self.memory.armed.filter(|_| self.identity.frames_kick()) else {
-            return Ok(None);
-        };
+    /// A look that sends no frame, at a card whose watchdog takes frames for kicks: a look that
+    /// kicks would keep a card inline whose workers are dead. What the pins cannot tell is what
+    /// was commanded; that the card has left inline is all that can be known of an expiry.
+    fn look_quietly(&mut self) -> Result<Observed, CardError> {
         let candidates = self.candidates()?;
-        let Some(path) = self.memory.path.filter(|&p| candidates.has(p)) else {
-            return Ok(None);
-        };
-        let source = match sense::single(candidates) {
-            Some(_) => Source::Sensed,
-            None => Source::Shadow,
-        };
-        Ok(Some(Observed {
-            path: Some(path),
-            source,
-            watchdog: Some(period(armed)),
+        let sensed = sense::single(candidates);
+        let path = sensed.or(self.memory.path.filter(|&p| candidates.has(p)));
+        let left = !matches!(path, None | Some(Path::Inline));
+        if left && self.memory.path == Some(Path::Inline) {
+            self.memory.changed |= !self.memory.expired;
+            self.memory.expired = true;
+            self.memory.armed = None;
+        }
+        Ok(Observed {
+            path,
+            source: match sensed {
+                Some(_) => Source::Sensed,
+                None => Source::Shadow,
+            },
+            watchdog: self.memory.armed.map(period),
             changed: self.memory.changed,
-            expired: false,
-        }))
+            expired: self.memory.expired && !self.memory.acknowledged,
+        })
     }
 
-    /// The path is not what a setting says it can be.
+    /// The card has no such thing.
     pub(super) fn cannot<T>(&self, what: &str) -> Result<T, CardError> {
         Err(CardError::NotCapable(format!(
             "{} has no {what}",
@@ -234,13 +244,13 @@ impl<H: RegisterIo + Delay> Card for Adapter<H> {
         }
     }
 
-    /// By sense pins and flags, up to 15 ms; twice that when they contradict each other.
+    /// By sense pins and flags, up to 19 ms; twice that when they contradict each other.
     ///
-    /// Before extension version 4 frames count as kicks, so an armed card is looked at by its pins
-    /// only, and without pins (fiber) the path is the one that was commanded.
+    /// Before extension version 4 frames count as kicks, so a card that was armed is looked at by
+    /// its pins only, and without pins (fiber) the path is the one that was commanded.
     fn observe(&mut self) -> Result<Observed, CardError> {
-        if let Some(observed) = self.look_quietly()? {
-            return Ok(observed);
+        if self.identity.frames_kick() && self.memory.running {
+            return self.look_quietly();
         }
         let look = self.look()?;
         Ok(Observed {

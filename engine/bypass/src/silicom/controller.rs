@@ -30,6 +30,10 @@ impl<H: RegisterIo + Delay> Controller<H> {
                 });
             }
         }
+        // Everything hangs on the version, even which pins are read: it must say the same twice.
+        if link.read(register::VERSION)? != version {
+            return Err(CardError::Timeout(READ_TIME));
+        }
         let mut controller = Self { link, signed };
         let word = if Identity::has_capability_word(version) {
             controller.read(register::CAPABILITIES)?

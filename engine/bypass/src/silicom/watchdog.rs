@@ -13,6 +13,7 @@ impl<H: RegisterIo + Delay> Adapter<H> {
         let (place, period) = self.identity.watchdog().round_up(wanted)?;
         let exponent = u8::try_from(place).unwrap_or(0xF);
         let code = command::WATCHDOG | exponent;
+        self.memory.running = true;
         self.controller.command(code, settle::LATCH)?;
         let state = self.controller.read(register::STATUS)?;
         let kept = self.controller.read(register::WATCHDOG)?;
@@ -28,6 +29,10 @@ impl<H: RegisterIo + Delay> Adapter<H> {
         self.memory.expired = false;
         self.memory.acknowledged = false;
         self.memory.armed = Some(exponent);
+        // What the card had left inline for before is no news any more.
+        if let Some(path) = single(self.candidates()?) {
+            self.memory.path = Some(path);
+        }
         Ok(period)
     }
 
@@ -44,6 +49,7 @@ impl<H: RegisterIo + Delay> Adapter<H> {
             });
         }
         self.memory.armed = None;
+        self.memory.running = false;
         Ok(())
     }
 
