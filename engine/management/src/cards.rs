@@ -254,16 +254,18 @@ impl Keeper {
     /// The card, found and set up.
     fn card(&mut self) -> Result<&mut Box<dyn Card>, CardError> {
         if self.card.is_none() {
-            let found = {
+            let (found, policies) = {
                 let _held = lock(&self.serial);
                 (self.find)().and_then(|mut card| {
                     for &(event, path) in &self.plan.policies {
                         card.set_policy(event, path)?;
                     }
-                    Ok(card)
+                    let policies = policies(card.as_mut())?;
+                    Ok((card, policies))
                 })
             }?;
             let mut view = lock(&self.view);
+            view.policies = policies;
             view.name = found.name().to_owned();
             view.found = true;
             view.capabilities = found.capabilities();
@@ -281,7 +283,7 @@ impl Keeper {
             self.wanted = Some(path);
             lock(&self.view).wanted = Some(path);
         }
-        let serial = self.serial.clone();
+        let (serial, view) = (self.serial.clone(), self.view.clone());
         let watchdog = self.plan.watchdog;
         let done = match order {
             Order::Path(path) => self.card().and_then(|card| {
@@ -291,6 +293,7 @@ impl Keeper {
             Order::Policy(event, path) => self.card().and_then(|card| {
                 let _held = lock(&serial);
                 card.set_policy(event, path)?;
+                lock(&view).policies = policies(card.as_mut())?;
                 Ok((format!("{event} leads to {path}"), None))
             }),
             Order::Watchdog(period) => {
@@ -337,20 +340,14 @@ impl Keeper {
         let serial = self.serial.clone();
         let seen = self.card().and_then(|card| {
             let _held = lock(&serial);
-            let observed = card.observe()?;
-            let mut policies = Vec::new();
-            for (event, _) in card.capabilities().events {
-                policies.push((event, card.policy(event)?));
-            }
-            Ok((observed, policies))
+            card.observe()
         });
         let mut view = lock(&self.view);
         view.turns += 1;
         match seen {
-            Ok((observed, policies)) => {
+            Ok(observed) => {
                 view.observed = Some(observed);
                 view.looked_at = Some(Instant::now());
-                view.policies = policies;
                 let there = wanted.is_none_or(|w| observed.path == Some(w));
                 if there {
                     view.error = None;
@@ -381,6 +378,13 @@ impl Keeper {
             self.kick_within = Duration::ZERO;
         }
     }
+}
+
+/// Where each event leads. Not to be asked at each look: a card of old firmware takes every frame
+/// for a kick.
+fn policies(card: &mut dyn Card) -> Result<Vec<(PowerEvent, Path)>, CardError> {
+    let events = card.capabilities().events.into_iter();
+    events.map(|(event, _)| Ok((event, card.policy(event)?))).collect()
 }
 
 /// What was done, in words, and the watchdog's period if it is armed now.
