@@ -1,7 +1,7 @@
 //! What differs between two configurations, and what must not differ within a stack.
 
 use crate::schema::{Applies, KEYS, spec};
-use crate::types::{Config, Device};
+use crate::types::{CardKind, Config, Device, LinkPair};
 use serde::Serialize;
 use std::fmt::{self, Write};
 
@@ -266,15 +266,46 @@ fn pairs(config: &Config, out: &mut Vec<Item>) {
         value: names,
     });
     for pair in &config.link_pairs {
-        for (schema, value) in [("link_pair.lan", &pair.lan), ("link_pair.wan", &pair.wan)] {
+        let mut add = |schema: &'static str, value: String| {
             let shown = schema.replacen("link_pair.", &format!("link_pair.{}.", pair.name), 1);
             out.push(Item {
                 shown,
                 schema,
-                value: quoted(value),
+                value,
             });
-        }
+        };
+        add("link_pair.lan", quoted(&pair.lan));
+        add("link_pair.wan", quoted(&pair.wan));
+        card(pair, &mut add);
     }
+}
+
+fn card(pair: &LinkPair, add: &mut impl FnMut(&'static str, String)) {
+    let Some(card) = &pair.bypass else {
+        add("link_pair.bypass_card", quoted("none"));
+        return;
+    };
+    add("link_pair.bypass_card", word(card.card));
+    // keys that are not given with intel-pmd
+    if card.card != CardKind::IntelPmd {
+        add(
+            "link_pair.bypass_device",
+            or_absent(card.device.map(quoted)),
+        );
+        add("link_pair.bypass_registers", quoted(&card.registers));
+    }
+    add("link_pair.bypass_watchdog_ms", card.watchdog_ms.to_string());
+    for (schema, path) in [
+        ("link_pair.bypass_on_timeout", card.on_timeout),
+        ("link_pair.bypass_on_power_off", card.on_power_off),
+        ("link_pair.bypass_on_power_on", card.on_power_on),
+    ] {
+        add(schema, or_absent(path.map(word)));
+    }
+    add(
+        "link_pair.bypass_power_off_verified",
+        card.power_off_verified.to_string(),
+    );
 }
 
 fn quoted(value: impl fmt::Display) -> String {

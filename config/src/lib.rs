@@ -26,8 +26,8 @@ pub use diff::{Change, render as render_diff};
 pub use error::{Error, Errors, Warning};
 pub use schema::Applies;
 pub use types::{
-    Bandwidth, Config, Device, Eal, Ha, Instance, Lcores, LinkPair, Links, Mode, OnMaxFlaps,
-    Polling, Port, Topology, assign,
+    Bandwidth, BypassCard, CardKind, CardPath, Config, Device, Eal, Ha, Instance, Lcores, LinkPair,
+    Links, Mode, OnMaxFlaps, Polling, Port, Registers, Topology, assign,
 };
 
 use std::fs::File;

@@ -71,6 +71,7 @@ struct ReadPair {
     name: Val<Option<String>>,
     lan: Val<Option<String>>,
     wan: Val<Option<String>>,
+    card: bypass::ReadCard,
 }
 
 impl Reader<'_, '_> {
@@ -80,11 +81,13 @@ impl Reader<'_, '_> {
         let instance = self.instance(&root);
         let eal = self.eal(&root, &instance.name);
         let ports = self.ports(&root);
-        let pairs = self.pairs(&root);
+        let mut pairs = self.pairs(&root);
         self.check_ports(&ports);
         self.check_pairs(&pairs, &ports);
+        self.cards(&mut pairs, &ports, &instance);
         let lcores = self.lcores(&root, pairs.len());
         let ha = self.ha(&root, &instance, &ports, &pairs);
+        self.warn_of_cards(&pairs, &ports, &ha);
         Config {
             instance,
             eal,
@@ -201,17 +204,21 @@ impl Reader<'_, '_> {
                 let name = s.text(self.sink, "link_pair.name", name);
                 let lan = s.text(self.sink, "link_pair.lan", crate::load::name);
                 let wan = s.text(self.sink, "link_pair.wan", crate::load::name);
+                let card = self.card(s);
                 let own = |v: &Val<Option<String>>| v.v.clone().unwrap_or_default();
                 let pair = LinkPair {
                     name: own(&name),
                     lan: own(&lan),
                     wan: own(&wan),
+                    // by `cards`, when the ports are known
+                    bypass: None,
                 };
                 ReadPair {
                     pair,
                     name,
                     lan,
                     wan,
+                    card,
                 }
             })
             .collect()
@@ -383,6 +390,7 @@ impl Reader<'_, '_> {
     }
 }
 
+mod bypass;
 mod ha;
 
 /// Values of which each may stand once.

@@ -177,6 +177,12 @@ const NAME: &str = "1 to 32 characters of a-z A-Z 0-9 . _ -";
 const PORT_NAME: &str = "the name of a [[port]]";
 const ABSOLUTE: &str = "an absolute path";
 const CORE_MAX: i64 = 1023;
+/// The longest watchdog of any card: Silicom's 2^15 tenths of a second.
+const WATCHDOG_MAX_MS: i64 = 3_276_800;
+const PATHS: Kind = Kind::Choice {
+    words: &["inline", "bypass", "disconnect", "tap"],
+    default: None,
+};
 
 /// The spec of a dotted key.
 #[must_use]
@@ -284,6 +290,25 @@ pub const KEYS: &[KeySpec] = &[
     need("link_pair.name", text(NAME), Restart, "Name of the pair"),
     need("link_pair.lan", text(PORT_NAME), Restart, "Port on the LAN side"),
     need("link_pair.wan", text(PORT_NAME), Restart, "Port on the WAN side"),
+    key("link_pair.bypass_card", Kind::Choice { words: &["none", "silicom", "intel", "intel-pmd"],
+        default: Some("none") }, Restart,
+        "Kind of the pair's bypass card; intel-pmd: through DPDK's ixgbe driver, which owns the port"),
+    key("link_pair.bypass_device", text("a PCI address as 0000:03:00.0, of an even function (intel: function 0)"),
+        Restart, "PCI function that commands the card; absent: the LAN port's `pci`"),
+    key("link_pair.bypass_registers", text_or("\"sysfs\", \"vfio\", or \"socket:/absolute/path\" of at most \
+        107 bytes", "\"sysfs\""), Restart,
+        "How the card's registers are reached; socket: those of another process, as the lab's card model"),
+    key("link_pair.bypass_watchdog_ms", int0(WATCHDOG_MAX_MS, "no watchdog", 2000), Restart,
+        "Period of the card's watchdog; a card rounds it up to the next that it has"),
+    key("link_pair.bypass_on_timeout", Kind::Choice { words: &["bypass", "disconnect", "tap"], default: None },
+        Restart, "What the card does when its watchdog expires; absent: disconnect in active-passive \
+        parallel, else bypass"),
+    key("link_pair.bypass_on_power_off", PATHS, Restart,
+        "What the card does when its machine loses power; absent: as the card has it"),
+    key("link_pair.bypass_on_power_on", PATHS, Restart,
+        "What the card does when its machine gets power; absent: as the card has it"),
+    key("link_pair.bypass_power_off_verified", flag(false), Restart,
+        "An operator has pulled the plug and seen what the wire does"),
 
     key("ha.mode", Kind::Choice { words: &["standalone", "active-passive", "active-active"],
         default: Some("standalone") }, Restart, "HA mode"),

@@ -1,7 +1,9 @@
 //! The configuration as the engine uses it: plain fields, named as their keys, with units.
 
 use crate::devices::{PciAddress, Vdev};
-use serde::Serialize;
+use serde::ser::{Error, SerializeMap};
+use serde::{Serialize, Serializer};
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -111,6 +113,144 @@ pub struct LinkPair {
     pub lan: String,
     /// Name of the port on the WAN side.
     pub wan: String,
+    /// The `bypass_` keys; none: no card.
+    #[serde(flatten)]
+    pub bypass: Option<BypassCard>,
+}
+
+/// `link_pair.bypass_card`, but for `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CardKind {
+    /// A Silicom adapter: its controller is reached through the NIC's pins.
+    Silicom,
+    /// An Intel 82599 or X540 bypass adapter, through the NIC's pins.
+    Intel,
+    /// The same, through DPDK's ixgbe driver, which owns the port.
+    IntelPmd,
+}
+
+impl CardKind {
+    /// An Intel adapter, whoever commands it.
+    #[must_use]
+    pub fn is_intel(self) -> bool {
+        matches!(self, CardKind::Intel | CardKind::IntelPmd)
+    }
+}
+
+/// `link_pair.bypass_registers`: how the registers of a card's NIC are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Registers {
+    /// `resource0` of the device in sysfs.
+    Sysfs,
+    /// The device's VFIO file.
+    Vfio,
+    /// A process that serves them at this Unix socket, absolute: the lab's card model.
+    Socket(PathBuf),
+}
+
+impl fmt::Display for Registers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Registers::Sysfs => f.write_str("sysfs"),
+            Registers::Vfio => f.write_str("vfio"),
+            Registers::Socket(path) => write!(f, "socket:{}", path.display()),
+        }
+    }
+}
+
+impl Serialize for Registers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Registers::Socket(path) = self
+            && path.to_str().is_none()
+        {
+            return Err(S::Error::custom("path contains invalid UTF-8 characters"));
+        }
+        serializer.collect_str(self)
+    }
+}
+
+/// What a card does with the two cables of its pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CardPath {
+    /// The cables end at the two ports.
+    Inline,
+    /// The card joins the two cables.
+    Bypass,
+    /// The card opens both cables.
+    Disconnect,
+    /// The card joins the cables and lets the ports listen.
+    Tap,
+}
+
+/// The bypass card of a link pair: its keys begin with `bypass_`.
+///
+/// Serializes to these keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BypassCard {
+    /// Which card.
+    pub card: CardKind,
+    /// The function that commands it: `bypass_device`, or the LAN port's address. Always there but
+    /// with [`Registers::Socket`]; with [`CardKind::IntelPmd`] it is the LAN port's.
+    pub device: Option<PciAddress>,
+    /// How its registers are reached. Not used with [`CardKind::IntelPmd`], whose driver has them.
+    pub registers: Registers,
+    /// Period of its watchdog, 0 (no watchdog) to 3276800 ms; the card rounds it up.
+    pub watchdog_ms: u32,
+    /// Its path when the watchdog expires: never inline; none: by topology
+    /// ([`BypassCard::timeout_path`]).
+    pub on_timeout: Option<CardPath>,
+    /// Its path when its machine loses power; none: as the card has it.
+    pub on_power_off: Option<CardPath>,
+    /// Its path when its machine gets power; none: as the card has it.
+    pub on_power_on: Option<CardPath>,
+    /// An operator has seen what it does without power.
+    pub power_off_verified: bool,
+}
+
+impl BypassCard {
+    /// `bypass_watchdog_ms`; none when it is 0.
+    #[must_use]
+    pub fn watchdog(&self) -> Option<Duration> {
+        (self.watchdog_ms > 0).then(|| Duration::from_millis(self.watchdog_ms.into()))
+    }
+
+    /// Where the card goes when its watchdog expires: `bypass_on_timeout`, or disconnect in
+    /// active-passive parallel (a wire beside an active peer is a loop), else bypass.
+    #[must_use]
+    pub fn timeout_path(&self, ha: &Ha) -> CardPath {
+        self.on_timeout.unwrap_or(match (ha.mode, ha.topology) {
+            (Mode::ActivePassive, Topology::Parallel) => CardPath::Disconnect,
+            _ => CardPath::Bypass,
+        })
+    }
+}
+
+impl Serialize for BypassCard {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("bypass_card", &self.card)?;
+        // refused beside intel-pmd, which needs neither
+        if self.card != CardKind::IntelPmd {
+            if let Some(device) = &self.device {
+                map.serialize_entry("bypass_device", device)?;
+            }
+            map.serialize_entry("bypass_registers", &self.registers)?;
+        }
+        map.serialize_entry("bypass_watchdog_ms", &self.watchdog_ms)?;
+        for (key, path) in [
+            ("bypass_on_timeout", self.on_timeout),
+            ("bypass_on_power_off", self.on_power_off),
+            ("bypass_on_power_on", self.on_power_on),
+        ] {
+            if let Some(path) = path {
+                map.serialize_entry(key, &path)?;
+            }
+        }
+        map.serialize_entry("bypass_power_off_verified", &self.power_off_verified)?;
+        map.end()
+    }
 }
 
 /// `ha.mode`

@@ -1,7 +1,7 @@
 //! Bad files and the exact messages that they give.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
 
-use twinline_config::Config;
+use twinline_config::{CardKind, Config, Registers};
 
 /// A valid file, of which the cases change lines. Line numbers are in the comments.
 const GOOD: &str = r#"[instance]
@@ -256,7 +256,7 @@ fn warnings_are_given_beside_a_valid_configuration() {
     #[rustfmt::skip]
     let cases: &[(usize, &str, &str)] = &[
         (23, "insecure = true", "f:23: ha.insecure: heartbeats are not authenticated: anybody on the HA network can take the role"),
-        (23, "key_file = \"/k\"\non_max_flaps = \"bypass\"", "f:24: ha.on_max_flaps: a bypassed card beside an active peer is a loop in the parallel topology; absent means disconnect there"),
+        (23, "key_file = \"/k\"\non_max_flaps = \"bypass\"", "f:24: ha.on_max_flaps: joins the two cables: beside an active peer that is a loop in the parallel topology; absent means disconnect there"),
         (21, "mode = \"standalone\"", "f:22: ha.port: is not used: ha.mode is \"standalone\""),
         (28, "workers = [1, 2]", "f:28: lcores.workers: the worker on core 2 has no link pair to carry"),
         (9, "vdev = \"net_af_packet0,iface=lan0\"", "f:9: port.vdev: the driver of net_af_packet0 reports its link as always up; set port.kernel_interface = \"lan0\" so that a lost carrier is seen"),
@@ -264,6 +264,284 @@ fn warnings_are_given_beside_a_valid_configuration() {
     for (line, new, expected) in cases {
         assert_eq!(warnings(&with(*line, new)), [*expected], "{new}");
     }
+}
+
+/// GOOD with its data ports on a card's two functions, and these keys of the card from line 20 on.
+fn with_card(keys: &str) -> String {
+    with(19, &format!("wan = \"wan0\"\n{keys}"))
+        .replace("vdev = \"net_ring0\"", "pci = \"0000:05:00.0\"")
+        .replace("vdev = \"net_ring1\"", "pci = \"0000:05:00.1\"")
+}
+
+/// GOOD with these keys of the card: its ports have no PCI address.
+fn with_card_on_vdevs(keys: &str) -> String {
+    with(19, &format!("wan = \"wan0\"\n{keys}"))
+}
+
+/// Keys of a card from line 20 on, and the messages that they give.
+#[rustfmt::skip]
+const CARDS: &[(&str, &str)] = &[
+    ("bypass_card = \"silicon\"", "f:20: link_pair.bypass_card = \"silicon\": unknown word; did you mean \"silicom\"?; accepted: \"none\", \"silicom\", \"intel\", \"intel-pmd\""),
+    ("bypass_crad = \"silicom\"", "f:20: link_pair.bypass_crad = \"silicom\": unknown key; did you mean link_pair.bypass_card?"),
+    // nothing follows from an unknown card
+    ("bypass_card = \"x\"\nbypass_watchdog_ms = 100\nbypass_device = \"0000:05:00.1\"", "f:20: link_pair.bypass_card = \"x\": unknown word; accepted: \"none\", \"silicom\", \"intel\", \"intel-pmd\""),
+    // no card
+    ("bypass_device = \"0000:05:00.0\"", "f:20: link_pair.bypass_device = \"0000:05:00.0\": the pair has no card: set link_pair.bypass_card to \"silicom\", \"intel\" or \"intel-pmd\", or remove this key"),
+    ("bypass_card = \"none\"\nbypass_registers = \"sysfs\"", "f:21: link_pair.bypass_registers = \"sysfs\": the pair has no card: set link_pair.bypass_card to \"silicom\", \"intel\" or \"intel-pmd\", or remove this key"),
+    ("bypass_watchdog_ms = 2000\nbypass_on_timeout = \"bypass\"", "f:20: link_pair.bypass_watchdog_ms = 2000: the pair has no card: set link_pair.bypass_card to \"silicom\", \"intel\" or \"intel-pmd\", or remove this key|f:21: link_pair.bypass_on_timeout = \"bypass\": the pair has no card: set link_pair.bypass_card to \"silicom\", \"intel\" or \"intel-pmd\", or remove this key"),
+    ("bypass_on_power_off = \"bypass\"\nbypass_on_power_on = \"inline\"", "f:20: link_pair.bypass_on_power_off = \"bypass\": the pair has no card: set link_pair.bypass_card to \"silicom\", \"intel\" or \"intel-pmd\", or remove this key|f:21: link_pair.bypass_on_power_on = \"inline\": the pair has no card: set link_pair.bypass_card to \"silicom\", \"intel\" or \"intel-pmd\", or remove this key"),
+    ("bypass_power_off_verified = false", "f:20: link_pair.bypass_power_off_verified = false: the pair has no card: set link_pair.bypass_card to \"silicom\", \"intel\" or \"intel-pmd\", or remove this key"),
+    // values
+    ("bypass_card = \"silicom\"\nbypass_device = \"05:00\"", "f:21: link_pair.bypass_device = \"05:00\": not a PCI address; accepted: a PCI address as 0000:03:00.0, of an even function (intel: function 0)"),
+    ("bypass_card = \"silicom\"\nbypass_registers = \"mmap\"", "f:21: link_pair.bypass_registers = \"mmap\": is no way to a card's registers; accepted: \"sysfs\", \"vfio\", or \"socket:/absolute/path\" of at most 107 bytes"),
+    ("bypass_card = \"silicom\"\nbypass_registers = \"socket:card\"", "f:21: link_pair.bypass_registers = \"socket:card\": is not absolute; accepted: \"sysfs\", \"vfio\", or \"socket:/absolute/path\" of at most 107 bytes"),
+    ("bypass_card = \"silicom\"\nbypass_registers = \"socket:/run/twinline/a.sock\"", "f:21: link_pair.bypass_registers = \"socket:/run/twinline/a.sock\": is instance.control_socket: two different paths are needed"),
+    ("bypass_card = \"silicom\"\nbypass_watchdog_ms = 3276801", "f:21: link_pair.bypass_watchdog_ms = 3276801: is out of range; accepted: 0 to 3276800 (0 = no watchdog)"),
+    ("bypass_card = \"silicom\"\nbypass_watchdog_ms = -1", "f:21: link_pair.bypass_watchdog_ms = -1: is out of range; accepted: 0 to 3276800 (0 = no watchdog)"),
+    ("bypass_card = \"silicom\"\nbypass_on_timeout = \"inline\"", "f:21: link_pair.bypass_on_timeout = \"inline\": unknown word; accepted: \"bypass\", \"disconnect\", \"tap\""),
+    ("bypass_card = \"silicom\"\nbypass_on_power_off = \"off\"", "f:21: link_pair.bypass_on_power_off = \"off\": unknown word; accepted: \"inline\", \"bypass\", \"disconnect\", \"tap\""),
+    ("bypass_card = \"silicom\"\nbypass_power_off_verified = \"yes\"", "f:21: link_pair.bypass_power_off_verified = \"yes\": must be a boolean, not a string; accepted: true or false"),
+    // what no card of the kind can do
+    ("bypass_card = \"silicom\"\nbypass_on_power_off = \"disconnect\"", "f:21: link_pair.bypass_on_power_off = \"disconnect\": a Silicom card without power is inline or in bypass; accepted: \"inline\", \"bypass\""),
+    ("bypass_card = \"intel\"\nbypass_on_timeout = \"tap\"", "f:21: link_pair.bypass_on_timeout = \"tap\": the card is Intel's: it has no tap; accepted: \"bypass\", \"disconnect\""),
+    ("bypass_card = \"intel-pmd\"\nbypass_on_power_on = \"tap\"", "f:21: link_pair.bypass_on_power_on = \"tap\": the card is Intel's: it has no tap; accepted: \"inline\", \"bypass\", \"disconnect\""),
+    ("bypass_card = \"intel\"\nbypass_watchdog_ms = 32001", "f:21: link_pair.bypass_watchdog_ms = 32001: is longer than an Intel card's longest watchdog; accepted: 0 to 32000 (0 = no watchdog)"),
+    // the function that commands the card
+    ("bypass_card = \"silicom\"\nbypass_device = \"0000:05:00.3\"", "f:21: link_pair.bypass_device = \"0000:05:00.3\": is function 3: a pair's card is commanded through its even function; accepted: \"0000:05:00.2\""),
+    ("bypass_card = \"intel\"\nbypass_device = \"0000:05:00.2\"", "f:21: link_pair.bypass_device = \"0000:05:00.2\": is function 2: an Intel card is commanded through its function 0; accepted: \"0000:05:00.0\""),
+    // DPDK's driver
+    ("bypass_card = \"intel-pmd\"\nbypass_device = \"0000:05:00.0\"\nbypass_registers = \"vfio\"", "f:21: link_pair.bypass_device = \"0000:05:00.0\": DPDK's driver reaches an \"intel-pmd\" card through the LAN port: remove this key, or set link_pair.bypass_card = \"intel\"|f:22: link_pair.bypass_registers = \"vfio\": DPDK's driver reaches an \"intel-pmd\" card through the LAN port: remove this key, or set link_pair.bypass_card = \"intel\""),
+];
+
+#[test]
+fn each_fault_of_a_card_gives_exactly_its_messages() {
+    for (keys, expected) in CARDS {
+        let expected: Vec<&str> = expected.split('|').collect();
+        assert_eq!(messages(&with_card(keys)), expected, "{keys}");
+    }
+}
+
+#[test]
+fn a_card_needs_a_device_that_commands_it() {
+    let missing = "f:20: link_pair.bypass_device: is missing: the LAN port lan0 is not on pci; \
+        accepted: a PCI address as 0000:03:00.0, of an even function (intel: function 0)";
+    for keys in [
+        "bypass_card = \"silicom\"",
+        "bypass_card = \"intel\"\nbypass_watchdog_ms = 4000",
+        "bypass_card = \"silicom\"\nbypass_registers = \"vfio\"",
+    ] {
+        assert_eq!(messages(&with_card_on_vdevs(keys)), [missing], "{keys}");
+    }
+    assert_eq!(
+        messages(&with_card_on_vdevs("bypass_card = \"intel-pmd\"")),
+        [
+            "f:20: link_pair.bypass_card = \"intel-pmd\": the LAN port lan0 is not on pci: DPDK's \
+          driver does not have the card; accepted: a LAN port with pci, or \"intel\" with \
+          link_pair.bypass_device"
+        ]
+    );
+    for good in [
+        "bypass_card = \"silicom\"\nbypass_device = \"05:00.2\"",
+        "bypass_card = \"silicom\"\nbypass_registers = \"socket:/run/card\"",
+        "bypass_card = \"intel\"\nbypass_registers = \"socket:/run/card\"\nbypass_watchdog_ms = 4000",
+    ] {
+        assert_eq!(
+            warnings(&with_card_on_vdevs(good)),
+            [] as [&str; 0],
+            "{good}"
+        );
+    }
+    // no port, or no device of it: that alone is said
+    let text = with_card("bypass_card = \"silicom\"").replace("lan = \"lan0\"", "lan = \"lan9\"");
+    assert_eq!(messages(&text).len(), 1);
+    let text = with_card("bypass_card = \"intel-pmd\"").replace("pci = \"0000:05:00.0\"", "");
+    assert_eq!(messages(&text).len(), 1);
+}
+
+#[test]
+fn a_lan_port_on_the_other_function_is_no_device() {
+    let swapped = |keys: &str| {
+        with_card(keys)
+            .replace("lan = \"lan0\"", "lan = \"x\"")
+            .replace("wan = \"wan0\"", "wan = \"lan0\"")
+            .replace("lan = \"x\"", "lan = \"wan0\"")
+    };
+    assert_eq!(
+        messages(&swapped("bypass_card = \"silicom\"")),
+        [
+            "f:20: link_pair.bypass_device: is missing, and the LAN port wan0 is 0000:05:00.1: a \
+          pair's card is commanded through its even function; accepted: \"0000:05:00.0\""
+        ]
+    );
+    assert_eq!(
+        messages(&swapped("bypass_card = \"intel-pmd\"")),
+        [
+            "f:20: link_pair.bypass_card = \"intel-pmd\": the LAN port wan0 is 0000:05:00.1: DPDK's \
+          driver commands the card on its function 0 only; accepted: a LAN port with pci = \
+          \"0000:05:00.0\""
+        ]
+    );
+    let given = "bypass_card = \"silicom\"\nbypass_device = \"0000:05:00.0\"";
+    assert_eq!(warnings(&swapped(given)), [] as [&str; 0]);
+}
+
+#[test]
+fn two_pairs_have_two_cards() {
+    let pairs = |first: &str, second: &str| {
+        with_card(first).replace(
+            "[ha]\n",
+            &format!(
+                "[[port]]\nname = \"lan1\"\npci = \"0000:05:00.2\"\n\
+                 [[port]]\nname = \"wan1\"\npci = \"0000:05:00.3\"\n\
+                 [[link_pair]]\nname = \"q\"\nlan = \"lan1\"\nwan = \"wan1\"\n{second}\n[ha]\n"
+            ),
+        )
+    };
+    let card = "bypass_card = \"silicom\"";
+    let on = |address: &str| format!("{card}\nbypass_device = \"{address}\"");
+    assert_eq!(warnings(&pairs(card, card)), [] as [&str; 0]);
+    assert_eq!(
+        messages(&pairs(&on("0000:06:00.0"), &on("06:00.0"))),
+        [
+            "f:33: link_pair.bypass_device = \"06:00.0\": is used by another pair already, on line 21"
+        ]
+    );
+    // with a default, on either side
+    assert_eq!(
+        messages(&pairs(card, &on("0000:05:00.0"))),
+        [
+            "f:32: link_pair.bypass_device = \"0000:05:00.0\": is used by another pair already, on \
+          line 20"
+        ]
+    );
+    assert_eq!(
+        messages(&pairs(&on("0000:05:00.2"), card)),
+        [
+            "f:32: link_pair.bypass_device: is missing, and the LAN port's, 0000:05:00.2, is used by \
+          another pair already, on line 21"
+        ]
+    );
+    let socket = |path: &str| format!("{card}\nbypass_registers = \"socket:{path}\"");
+    assert_eq!(
+        messages(&pairs(&socket("/x"), &socket("/x"))),
+        [
+            "f:33: link_pair.bypass_registers = \"socket:/x\": is used by another pair already, on line 21"
+        ]
+    );
+    assert_eq!(
+        warnings(&pairs(&socket("/x"), &socket("/y"))),
+        [] as [&str; 0]
+    );
+}
+
+#[test]
+fn a_latched_intel_card_has_no_tap() {
+    let text = with_card("bypass_card = \"intel\"\nbypass_watchdog_ms = 4000")
+        .replace("key_file", "on_max_flaps = \"tap\"\nkey_file");
+    assert_eq!(
+        messages(&text),
+        [
+            "f:25: ha.on_max_flaps = \"tap\": the link pair p has an Intel card: it has no tap; \
+          accepted: \"bypass\", \"disconnect\""
+        ]
+    );
+    let text = text.replace("\"intel\"", "\"silicom\"");
+    assert_eq!(warnings(&text).len(), 1);
+}
+
+#[test]
+fn cards_get_warnings() {
+    const LOOP: &str =
+        "joins the two cables: beside an active peer that is a loop in the parallel topology";
+    const OPEN: &str = "leaves the wire open: in the series topology the peer is on the same wire, \
+        which then carries nothing";
+    let silicom = |keys: &str| with_card(&format!("bypass_card = \"silicom\"\n{keys}"));
+    for path in ["bypass", "tap"] {
+        let text = silicom(&format!("bypass_on_timeout = \"{path}\""));
+        assert_eq!(
+            warnings(&text),
+            [format!(
+                "f:21: link_pair.bypass_on_timeout: {LOOP}; absent means disconnect there"
+            )]
+        );
+        // alone, and in series, that is what a card is for
+        let series = text.replace("[ha]\n", "[ha]\ntopology = \"series\"\n");
+        assert_eq!(warnings(&series), [] as [&str; 0]);
+        let active = text.replace("active-passive", "active-active");
+        assert_eq!(warnings(&active), [] as [&str; 0]);
+    }
+    assert_eq!(
+        warnings(&silicom(
+            "bypass_on_power_off = \"bypass\"\nbypass_on_power_on = \"tap\""
+        )),
+        [
+            format!("f:21: link_pair.bypass_on_power_off: {LOOP}"),
+            format!("f:22: link_pair.bypass_on_power_on: {LOOP}")
+        ]
+    );
+    let open = silicom("bypass_on_timeout = \"disconnect\"\nbypass_on_power_off = \"inline\"");
+    assert_eq!(warnings(&open), [] as [&str; 0]);
+    assert_eq!(
+        warnings(&open.replace("[ha]\n", "[ha]\ntopology = \"series\"\n")),
+        [
+            format!("f:21: link_pair.bypass_on_timeout: {OPEN}"),
+            format!("f:22: link_pair.bypass_on_power_off: {OPEN}")
+        ]
+    );
+    #[rustfmt::skip]
+    let cases: &[(&str, &[&str])] = &[
+        ("bypass_card = \"silicom\"\nbypass_watchdog_ms = 100", &[]),
+        ("bypass_card = \"silicom\"\nbypass_watchdog_ms = 0\nbypass_on_timeout = \"disconnect\"", &[
+            "f:21: link_pair.bypass_watchdog_ms: without a watchdog, a hung or killed engine leaves the card inline, and the wire carries nothing",
+            "f:22: link_pair.bypass_on_timeout: is not used: bypass_watchdog_ms is 0",
+        ]),
+        ("bypass_card = \"intel\"\nbypass_watchdog_ms = 3999", &["f:21: link_pair.bypass_watchdog_ms: 3999 ms is short: a kick of an Intel card takes up to 1.6 s, and the watchdog may expire under a healthy engine; take 4000 or more"]),
+        ("bypass_card = \"intel-pmd\"", &["f:20: link_pair.bypass_watchdog_ms: 2000 ms (the default) is short: a kick of an Intel card takes up to 1.6 s, and the watchdog may expire under a healthy engine; take 4000 or more"]),
+        ("bypass_card = \"intel-pmd\"\nbypass_watchdog_ms = 32000", &[]),
+        ("bypass_card = \"silicom\"\nbypass_device = \"0000:06:00.0\"", &[
+            "f:21: link_pair.bypass_device: the card switches the cables of 0000:06:00.0 and 0000:06:00.1, but the LAN port lan0 is 0000:05:00.0",
+            "f:21: link_pair.bypass_device: the card switches the cables of 0000:06:00.0 and 0000:06:00.1, but the WAN port wan0 is 0000:05:00.1",
+        ]),
+    ];
+    for (keys, expected) in cases {
+        assert_eq!(warnings(&with_card(keys)), *expected, "{keys}");
+    }
+    let apart = with_card("bypass_card = \"silicom\"").replace("0000:05:00.1", "0000:05:00.2");
+    assert_eq!(
+        warnings(&apart),
+        [
+            "f:20: link_pair.bypass_card: the card switches the cables of 0000:05:00.0 and \
+          0000:05:00.1, but the WAN port wan0 is 0000:05:00.2"
+        ]
+    );
+}
+
+#[test]
+fn the_defaults_of_a_card() {
+    let card = |text: &str| {
+        let config = Config::parse(text, "f").unwrap_or_else(|e| panic!("{e}"));
+        config.config.link_pairs[0].bypass.clone().unwrap()
+    };
+    let silicom = card(&with_card("bypass_card = \"silicom\""));
+    assert_eq!(silicom.card, CardKind::Silicom);
+    assert_eq!(silicom.device.unwrap().to_string(), "0000:05:00.0");
+    assert_eq!(silicom.registers, Registers::Sysfs);
+    assert_eq!(silicom.watchdog_ms, 2000);
+    assert_eq!(silicom.on_timeout, None);
+    assert_eq!(silicom.on_power_off, None);
+    assert_eq!(silicom.on_power_on, None);
+    assert!(!silicom.power_off_verified);
+    let pmd = card(&with_card("bypass_card = \"intel-pmd\""));
+    assert_eq!(pmd.card, CardKind::IntelPmd);
+    assert_eq!(pmd.device, silicom.device);
+    let model = card(&with_card_on_vdevs(
+        "bypass_card = \"silicom\"\nbypass_registers = \"socket:/run/card\"\nbypass_watchdog_ms = 0",
+    ));
+    assert_eq!(model.device, None);
+    assert_eq!(model.registers, Registers::Socket("/run/card".into()));
+    assert_eq!(model.watchdog(), None);
+    let none = Config::parse(&with_card("bypass_card = \"none\""), "f").unwrap();
+    assert_eq!(none.config.link_pairs[0].bypass, None);
 }
 
 #[test]

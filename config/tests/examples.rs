@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
 
 use std::path::{Path, PathBuf};
-use twinline_config::{Config, Mode, OnMaxFlaps, schema};
+use twinline_config::{CardKind, CardPath, Config, Mode, OnMaxFlaps, Registers, schema};
 
 fn examples() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -81,6 +81,57 @@ fn the_annotated_examples_name_every_key() {
             );
         }
     }
+}
+
+/// An annotated example with the card that its comments show.
+fn with_card(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name);
+    std::fs::read_to_string(path)
+        .unwrap()
+        .replace("bypass_card = \"none\"", "bypass_card = \"silicom\"")
+        .replace("# bypass_", "bypass_")
+}
+
+#[test]
+fn the_card_in_the_comments_of_the_annotated_examples_is_good() {
+    for name in ["pair-a.toml", "pair-b.toml"] {
+        assert_eq!(example(name).link_pairs[0].bypass, None);
+        let loaded = Config::parse(&with_card(name), name).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(loaded.warnings, [], "{name}");
+        let card = loaded.config.link_pairs[0].bypass.as_ref().unwrap();
+        assert_eq!(card.card, CardKind::Silicom);
+        assert_eq!(card.device.unwrap().to_string(), "0000:03:00.0");
+        assert_eq!(card.registers, Registers::Sysfs);
+        assert_eq!(card.watchdog().unwrap().as_millis(), 2000);
+        assert_eq!(card.on_timeout, Some(CardPath::Disconnect));
+        assert_eq!(card.on_power_off, Some(CardPath::Inline));
+        assert_eq!(card.on_power_on, Some(CardPath::Disconnect));
+        assert!(!card.power_off_verified);
+        // what agrees without cards agrees with one on one side
+        assert_eq!(
+            loaded.config.digest_input(),
+            example("pair-a.toml").digest_input()
+        );
+    }
+}
+
+#[test]
+fn the_example_in_the_documentation_is_good() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let docs = std::fs::read_to_string(path).unwrap();
+    let (_, section) = docs.split_once("## Bypass cards").unwrap();
+    let (_, block) = section.split_once("```toml\n[[link_pair]]\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let pair = include_str!("../examples/pair-a.toml");
+    let (before, after) = pair.split_once("[[link_pair]]\n").unwrap();
+    let (_, after) = after.split_once("\n[ha]\n").unwrap();
+    let text = format!("{before}[[link_pair]]\n{block}\n[ha]\n{after}");
+    let loaded = Config::parse(&text, "docs").unwrap_or_else(|e| panic!("{e}\n{text}"));
+    assert_eq!(loaded.warnings, []);
+    let card = loaded.config.link_pairs[0].bypass.as_ref().unwrap();
+    assert_eq!(card.watchdog_ms, 3200);
 }
 
 #[test]

@@ -10,7 +10,58 @@ const SEEDS: &[&str] = &[
     include_str!("../examples/pair-a.toml"),
     include_str!("../examples/lab-b.toml"),
     include_str!("../examples/standalone.toml"),
+    CARDS,
 ];
+
+/// Pairs with cards of every kind.
+const CARDS: &str = r#"[instance]
+name = "a"
+id = 1
+stack = "s"
+[[port]]
+name = "lan0"
+pci = "0000:03:00.0"
+[[port]]
+name = "wan0"
+pci = "0000:03:00.1"
+[[port]]
+name = "lan1"
+pci = "0000:04:00.0"
+[[port]]
+name = "wan1"
+pci = "0000:04:00.1"
+[[port]]
+name = "lan2"
+vdev = "net_ring0"
+[[port]]
+name = "wan2"
+vdev = "net_ring1"
+[[link_pair]]
+name = "p0"
+lan = "lan0"
+wan = "wan0"
+bypass_card = "silicom"
+bypass_on_timeout = "tap"
+bypass_on_power_off = "bypass"
+bypass_on_power_on = "inline"
+[[link_pair]]
+name = "p1"
+lan = "lan1"
+wan = "wan1"
+bypass_card = "intel-pmd"
+bypass_watchdog_ms = 4000
+bypass_on_power_off = "disconnect"
+bypass_power_off_verified = true
+[[link_pair]]
+name = "p2"
+lan = "lan2"
+wan = "wan2"
+bypass_card = "intel"
+bypass_registers = "socket:/run/card"
+bypass_watchdog_ms = 0
+[lcores]
+workers = [1]
+"#;
 
 /// Parses and checks what must hold for any text.
 fn check(text: &str) -> Result<(), TestCaseError> {
@@ -68,6 +119,19 @@ fn value() -> impl Strategy<Value = String> {
             "\"lan0\"",
             "\"ha0\"",
             "\"/x\"",
+            "\"none\"",
+            "\"silicom\"",
+            "\"intel\"",
+            "\"intel-pmd\"",
+            "\"0000:03:00.1\"",
+            "\"0000:03:00.2\"",
+            "\"vfio\"",
+            "\"socket:/x\"",
+            "\"socket:x\"",
+            "\"inline\"",
+            "\"bypass\"",
+            "\"disconnect\"",
+            "\"tap\"",
             "0x40",
             "[[]]",
             "''",
@@ -173,6 +237,14 @@ proptest! {
             format!("[{section}]")
         };
         check(&format!("{header}\n{word} = {value}\n"))?;
+    }
+}
+
+#[test]
+fn the_seeds_are_good() {
+    for seed in SEEDS {
+        Config::parse(seed, "f").unwrap_or_else(|e| panic!("{e}"));
+        check(seed).unwrap();
     }
 }
 

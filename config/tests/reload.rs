@@ -12,6 +12,12 @@ fn parse(text: &str) -> Config {
         .config
 }
 
+/// BASE with the card that its comments show.
+fn with_card() -> String {
+    BASE.replace("bypass_card = \"none\"", "bypass_card = \"silicom\"")
+        .replace("# bypass_", "bypass_")
+}
+
 /// BASE with a text replaced that must be there.
 fn with(from: &str, to: &str) -> Config {
     assert!(BASE.contains(from), "{from}");
@@ -90,6 +96,67 @@ fn rule_24_each_change_is_shown_with_when_it_applies() {
     }
 }
 
+/// The same of the keys of a card, in [`with_card`].
+#[rustfmt::skip]
+const CARD_CHANGES: &[(&str, &str, &str)] = &[
+    ("bypass_card = \"silicom\"", "bypass_card = \"intel\"", "link_pair.pair0.bypass_card: \"silicom\" -> \"intel\" (needs a restart)"),
+    ("bypass_device = \"0000:03:00.0\"", "bypass_device = \"0000:05:00.2\"", "link_pair.pair0.bypass_device: \"0000:03:00.0\" -> \"0000:05:00.2\" (needs a restart)"),
+    ("bypass_registers = \"sysfs\"", "bypass_registers = \"socket:/x\"", "link_pair.pair0.bypass_registers: \"sysfs\" -> \"socket:/x\" (needs a restart)"),
+    ("bypass_watchdog_ms = 2000", "bypass_watchdog_ms = 0", "link_pair.pair0.bypass_watchdog_ms: 2000 -> 0 (needs a restart)"),
+    ("bypass_on_timeout = \"disconnect\"", "bypass_on_timeout = \"tap\"", "link_pair.pair0.bypass_on_timeout: \"disconnect\" -> \"tap\" (needs a restart)"),
+    ("bypass_on_power_off = \"inline\"", "bypass_on_power_off = \"bypass\"", "link_pair.pair0.bypass_on_power_off: \"inline\" -> \"bypass\" (needs a restart)"),
+    ("bypass_on_power_on = \"disconnect\"", "", "link_pair.pair0.bypass_on_power_on: \"disconnect\" -> - (needs a restart)"),
+    ("bypass_power_off_verified = false", "bypass_power_off_verified = true", "link_pair.pair0.bypass_power_off_verified: false -> true (needs a restart)"),
+];
+
+#[test]
+fn rule_24_each_change_of_a_card_is_shown_and_is_in_no_digest() {
+    let base = with_card();
+    for (from, to, expected) in CARD_CHANGES {
+        assert!(base.contains(from), "{from}");
+        let new = parse(&base.replacen(from, to, 1));
+        let found: Vec<String> = Config::diff(&parse(&base), &new)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found, [*expected]);
+        assert_eq!(new.digest_input(), parse(BASE).digest_input());
+    }
+}
+
+#[test]
+fn rule_24_a_card_that_comes_or_goes_is_shown_with_its_keys() {
+    assert_eq!(
+        diff(&with(
+            "bypass_card = \"none\"",
+            "bypass_card = \"intel-pmd\""
+        )),
+        [
+            "link_pair.pair0.bypass_card: \"none\" -> \"intel-pmd\" (needs a restart)",
+            "link_pair.pair0.bypass_watchdog_ms: - -> 2000 (needs a restart)",
+            "link_pair.pair0.bypass_power_off_verified: - -> false (needs a restart)",
+        ]
+    );
+    let gone = Config::diff(&parse(&with_card()), &parse(BASE));
+    assert_eq!(gone.len(), 8);
+    assert!(gone[1..].iter().all(|change| change.new == "-"), "{gone:?}");
+    // the device is the LAN port's unless it is given
+    let base = with_card().replace("bypass_device", "# bypass_device");
+    let moved = base
+        .replace("0000:03:00.0", "0000:07:00.2")
+        .replace("0000:03:00.1", "0000:07:00.3");
+    let changes = Config::diff(&parse(&base), &parse(&moved));
+    let keys: Vec<&str> = changes.iter().map(|c| c.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "port.lan0.pci",
+            "port.wan0.pci",
+            "link_pair.pair0.bypass_device"
+        ]
+    );
+}
+
 #[test]
 fn rule_24_the_table_above_covers_every_key() {
     // these change together with others: tested below
@@ -98,6 +165,7 @@ fn rule_24_the_table_above_covers_every_key() {
         let (section, word) = key.key.rsplit_once('.').unwrap();
         let covered = CHANGES
             .iter()
+            .chain(CARD_CHANGES)
             .flat_map(|(_, _, e)| e.split('|'))
             .any(|line| {
                 let shown = line.split(": ").next().unwrap();
@@ -179,6 +247,29 @@ fn rule_14_what_the_card_does_when_latched() {
     assert_eq!(with(series.0, series.1).ha.latched_card(), Bypass);
     let tap = with("# on_max_flaps = \"disconnect\"", "on_max_flaps = \"tap\"");
     assert_eq!(tap.ha.latched_card(), Tap);
+}
+
+#[test]
+fn rule_14_what_the_card_does_when_its_watchdog_expires() {
+    use twinline_config::CardPath::{Bypass, Disconnect, Tap};
+    let unset = with_card().replace("bypass_on_timeout", "# bypass_on_timeout");
+    let path = |text: &str| {
+        let config = parse(text);
+        let card = config.link_pairs[0].bypass.as_ref().unwrap();
+        card.timeout_path(&config.ha)
+    };
+    assert_eq!(path(&unset), Disconnect);
+    assert_eq!(path(&unset.replace("\"parallel\"", "\"series\"")), Bypass);
+    let modes = ["standalone", "active-active"];
+    for mode in modes {
+        let text = unset.replace("mode = \"active-passive\"", &format!("mode = \"{mode}\""));
+        assert_eq!(path(&text), Bypass, "{mode}");
+    }
+    let tap = "bypass_on_timeout = \"tap\"";
+    assert_eq!(
+        path(&with_card().replace("bypass_on_timeout = \"disconnect\"", tap)),
+        Tap
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `[ha]`: its keys, and what they must agree on with the rest of the file.
 
+use super::bypass::{LOOP, NO_TAP};
 use super::{DEFAULT_GROUP, ReadPair, ReadPort, Reader, absolute, name, small};
 use crate::read::{Section, Val, a_type};
 use crate::types::{Bandwidth, Ha, Instance, Links, Mode, OnMaxFlaps, Topology};
@@ -69,12 +70,12 @@ impl Reader<'_, '_> {
             self.sink
                 .error("link_pair", line, None, "there is none", Some(accepted));
         }
-        if on_max_flaps == Some(OnMaxFlaps::Bypass)
+        self.check_latched_card(on_max_flaps, &on_max_word, pairs);
+        if matches!(on_max_flaps, Some(OnMaxFlaps::Bypass | OnMaxFlaps::Tap))
             && topology == Topology::Parallel
             && mode == Mode::ActivePassive
         {
-            let message = "a bypassed card beside an active peer is a loop in the parallel topology; \
-                absent means disconnect there";
+            let message = format!("{LOOP}; absent means disconnect there");
             self.sink
                 .warn("ha.on_max_flaps", on_max_word.at.as_ref(), message);
         }
@@ -104,6 +105,29 @@ impl Reader<'_, '_> {
             preempt_delay_s: small(preempt_delay.v),
             links,
             bandwidth,
+        }
+    }
+
+    /// Every card can do what is wanted when latched, as far as that is known without the card.
+    fn check_latched_card(
+        &mut self,
+        wanted: Option<OnMaxFlaps>,
+        word: &Val<Option<&'static str>>,
+        pairs: &[ReadPair],
+    ) {
+        let card = |p: &&ReadPair| p.pair.bypass.as_ref().is_some_and(|c| c.card.is_intel());
+        if wanted == Some(OnMaxFlaps::Tap)
+            && let Some(pair) = pairs.iter().find(card)
+        {
+            let at = word.at.as_ref();
+            let (line, written) = (at.map(|a| a.line), at.map(|a| a.written.clone()));
+            let problem = format!(
+                "the link pair {} has an Intel card: {NO_TAP}",
+                pair.pair.name
+            );
+            let accepted = Some("\"bypass\", \"disconnect\"".to_owned());
+            self.sink
+                .error("ha.on_max_flaps", line, written, problem, accepted);
         }
     }
 
