@@ -18,6 +18,7 @@
 pub mod access;
 pub mod intel;
 pub mod model;
+pub mod pci;
 
 mod card;
 mod error;
