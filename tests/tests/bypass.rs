@@ -111,7 +111,7 @@ fn probed(lab: &mut Lab, after: Duration, what: impl FnOnce(&mut Lab)) -> (f64, 
     let report = probe
         .stop(Duration::from_millis(300), Duration::from_millis(500))
         .unwrap();
-    let way = report.round_trip;
+    let way = &report.round_trip;
     let rate = report.rate;
     // it must have come to an end
     let end_ms = way.sent as f64 * 1000.0 / rate;

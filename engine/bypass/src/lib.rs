@@ -18,6 +18,7 @@
 pub mod access;
 pub mod intel;
 pub mod model;
+pub mod pci;
 pub mod silicom;
 
 mod card;

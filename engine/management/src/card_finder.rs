@@ -111,11 +111,11 @@ fn on_pci(card: &BypassCard, device: PciAddress) -> Result<Box<dyn Card>, CardEr
             "{address} is no bypass card that is known: `twinline bypass probe` lists those that are"
         )));
     };
-    let kinds = match (card.card, found.kind) {
-        (CardKind::Silicom, pci::Kind::Silicom(_)) | (CardKind::Intel, pci::Kind::Intel(_)) => true,
-        _ => false,
-    };
-    if !kinds {
+    let same = matches!(
+        (card.card, found.kind),
+        (CardKind::Silicom, pci::Kind::Silicom(_)) | (CardKind::Intel, pci::Kind::Intel(_))
+    );
+    if !same {
         let name = found.kind.name();
         return Err(CardError::Access(format!(
             "{address} is a card of another kind: {name}"

@@ -117,7 +117,8 @@ impl CardHandle {
             find,
             card: None,
             wanted: None,
-            kick_within: Duration::ZERO,
+            armed: Duration::ZERO,
+            kicked_at: Instant::now(),
             tries_left: TRIES,
             view: view.clone(),
             serial: serial.clone(),
@@ -193,8 +194,10 @@ struct Keeper {
     find: Find,
     card: Option<Box<dyn Card>>,
     wanted: Option<Path>,
-    /// A kick that waited for longer is worth nothing; zero while not armed.
-    kick_within: Duration,
+    /// The watchdog's period; zero while it is not armed.
+    armed: Duration,
+    /// The last kick that was handed to the card, or when it was armed.
+    kicked_at: Instant,
     /// How often the last order may be tried again.
     tries_left: u8,
     view: Arc<Mutex<CardView>>,
@@ -231,11 +234,12 @@ impl Keeper {
         }
     }
 
+    /// Hands a kick on, four times a period; one that waited for half a period is worth nothing.
     fn kick(&mut self, at: Instant) {
-        let stale = at.elapsed() > self.kick_within;
-        if self.kick_within.is_zero() {
+        if self.armed.is_zero() || self.kicked_at.elapsed() < self.armed / 4 {
             return;
         }
+        let stale = at.elapsed() > self.armed / 2;
         let Some(card) = self.card.as_mut().filter(|_| !stale) else {
             lock(&self.view).stale_kicks += u64::from(stale);
             return;
@@ -244,6 +248,7 @@ impl Keeper {
             let _held = lock(&self.serial);
             card.kick()
         };
+        self.kicked_at = Instant::now();
         let mut view = lock(&self.view);
         match kicked {
             Ok(()) => view.kicks += 1,
@@ -317,8 +322,8 @@ impl Keeper {
                 view.error = None;
                 drop(view);
                 if !matches!(order, Order::Policy(..)) {
-                    // Half of it: the other half is for the one who kicks next.
-                    self.kick_within = armed.unwrap_or_default() / 2;
+                    self.armed = armed.unwrap_or_default();
+                    self.kicked_at = Instant::now();
                 }
                 Ok(said)
             }
@@ -375,7 +380,7 @@ impl Keeper {
     fn lose_if_gone(&mut self, error: &CardError) {
         if matches!(error, CardError::Gone | CardError::Access(_)) && self.card.take().is_some() {
             lock(&self.view).found = false;
-            self.kick_within = Duration::ZERO;
+            self.armed = Duration::ZERO;
         }
     }
 }
@@ -384,7 +389,9 @@ impl Keeper {
 /// for a kick.
 fn policies(card: &mut dyn Card) -> Result<Vec<(PowerEvent, Path)>, CardError> {
     let events = card.capabilities().events.into_iter();
-    events.map(|(event, _)| Ok((event, card.policy(event)?))).collect()
+    events
+        .map(|(event, _)| Ok((event, card.policy(event)?)))
+        .collect()
 }
 
 /// What was done, in words, and the watchdog's period if it is armed now.

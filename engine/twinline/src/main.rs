@@ -1,6 +1,7 @@
 //! Twinline: the high-availability engine of an inline appliance.
 #![forbid(unsafe_code)]
 
+mod bypass;
 mod check;
 mod claims;
 mod ctl;
@@ -37,6 +38,8 @@ enum Command {
     },
     /// Ask a running engine, or tell it something.
     Ctl(ctl::Ctl),
+    /// Bypass cards, without an engine.
+    Bypass(bypass::Bypass),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run { config } => run::run(config),
         Command::Check { config } => check::check(&config),
         Command::Ctl(ctl) => ctl::ctl(&ctl),
+        Command::Bypass(bypass) => bypass::bypass(&bypass),
     };
     match result {
         Ok(code) => code,
