@@ -28,6 +28,8 @@ use twinline_bypass::access::socket;
 use twinline_bypass::model::{Cable, intel, silicom};
 use twinline_bypass::{CardError, Delay, Function, Path, RegisterIo, silicom as silicom_driver};
 
+/// Cables that are open for longer lose their link at both ends.
+const NOTICED: Duration = Duration::from_millis(50);
 /// How often the relays are looked at.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -67,18 +69,26 @@ struct State {
 
 impl State {
     /// Moves the panel from `last` to this. A tap is a join here: the ports hear nothing.
+    ///
+    /// Cables change their bridge and stay up: an interface that goes down and up again sends
+    /// nothing for up to a second (the kernel's linkwatch), which no relay does.
     fn apply(&self, panel: &str, last: Option<State>) -> Result<()> {
         let mut lines = String::new();
         if last.is_none_or(|last| last.cable != self.cable) {
+            let bridges = match self.cable {
+                Cable::Ports => ["lanside", "wanside", "lanside", "wanside"].map(Some),
+                Cable::Joined | Cable::Tapped => [Some("lanside"), Some("lanside"), None, None],
+                Cable::Open => [None; 4],
+            };
             // what opens comes first: nothing may be joined to two at a time
             for end in ENDS {
-                lines += &format!("link set dev {end} down\n");
+                lines += &format!("link set dev {end} nomaster\n");
             }
-            let inline = self.cable == Cable::Ports;
-            let wan = if inline { "wanside" } else { "lanside" };
-            lines += "link set dev lancable master lanside\nlink set dev lanport master lanside\n";
-            lines += &format!("link set dev wancable master {wan}\n");
-            lines += "link set dev wanport master wanside\n";
+            for (end, bridge) in ENDS.into_iter().zip(bridges) {
+                if let Some(bridge) = bridge {
+                    lines += &format!("link set dev {end} master {bridge}\n");
+                }
+            }
         }
         for (end, up) in ENDS.into_iter().zip(self.up) {
             let up = if up { "up" } else { "down" };
@@ -150,8 +160,9 @@ impl Around {
         })
     }
 
-    /// Which ends give a signal: each what the relays let it hear.
-    fn state(&self, cable: Cable) -> State {
+    /// Which ends give a signal: each what the relays let it hear. Cables that are open for as long
+    /// as relays move are not noticed.
+    fn state(&self, cable: Cable, for_so_long: Duration) -> State {
         let up = match cable {
             Cable::Ports => [
                 self.lan_port.signals(),
@@ -165,7 +176,10 @@ impl Around {
                 false,
                 false,
             ],
-            Cable::Open => [false; 4],
+            Cable::Open => {
+                let unnoticed = for_so_long < NOTICED;
+                [unnoticed, unnoticed, false, false]
+            }
         };
         State { cable, up }
     }
@@ -350,9 +364,14 @@ impl Panel {
         let (model, ends, moves) = (self.model.clone(), self.ends.clone(), self.moves.clone());
         self.spawn("relays", move || {
             let mut last: Option<State> = None;
+            let mut since = (Cable::Open, zero);
             while !ends.load(Ordering::Relaxed) {
                 model.advance_to(zero.elapsed());
-                let state = around.state(model.cable());
+                let cable = model.cable();
+                if cable != since.0 {
+                    since = (cable, Instant::now());
+                }
+                let state = around.state(cable, since.1.elapsed());
                 if last != Some(state) && state.apply(&panel, last).is_ok() {
                     let moved = last.is_none_or(|last| last.cable != state.cable);
                     last = Some(state);

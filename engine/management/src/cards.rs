@@ -174,7 +174,9 @@ impl CardHandle {
             thread,
             ..
         } = self;
-        drop((orders, kicks));
+        // Orders first: who sees the end of the kicks finds every order there.
+        drop(orders);
+        drop(kicks);
         let Some(thread) = thread else { return };
         let until = Instant::now() + at_most;
         while !thread.is_finished() && Instant::now() < until {
@@ -213,16 +215,18 @@ impl Keeper {
         loop {
             let wait = next_look.saturating_duration_since(Instant::now());
             select_biased! {
-                recv(kicks) -> kick => if let Ok(at) = kick {
-                    self.kick(at);
-                },
-                recv(orders) -> order => {
-                    let Ok((order, answer)) = order else { return };
-                    self.tries_left = TRIES;
-                    let result = self.obey(order);
-                    if let Some(answer) = answer {
-                        answer(result.map_err(|error| error.to_string()));
+                recv(kicks) -> kick => match kick {
+                    Ok(at) => self.kick(at),
+                    // The end: what was ordered before it is done.
+                    Err(_) => {
+                        for (order, answer) in orders.try_iter() {
+                            self.obey_and_answer(order, answer);
+                        }
+                        return;
                     }
+                },
+                recv(orders) -> order => if let Ok((order, answer)) = order {
+                    self.obey_and_answer(order, answer);
                     self.look();
                     next_look = Instant::now() + LOOK_EVERY;
                 },
@@ -231,6 +235,14 @@ impl Keeper {
                     next_look = Instant::now() + again;
                 },
             }
+        }
+    }
+
+    fn obey_and_answer(&mut self, order: Order, answer: Option<Answer>) {
+        self.tries_left = TRIES;
+        let result = self.obey(order);
+        if let Some(answer) = answer {
+            answer(result.map_err(|error| error.to_string()));
         }
     }
 

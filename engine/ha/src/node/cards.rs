@@ -34,6 +34,10 @@ pub(super) struct Cards {
     /// What an operator set a pair's card to instead.
     operators: BTreeMap<u16, CardCommand>,
     told_at: Time,
+    /// At the end of a start: since when they have been inline.
+    inline_since: Option<Time>,
+    /// Since when the links behind them have been up, or late.
+    ready_since: Option<Time>,
     /// To be told once the heartbeat of this step is out (rule 14: announce first).
     pending: Option<CardCommand>,
     standing: BTreeMap<(u16, Kind), Alarm>,
@@ -162,6 +166,30 @@ impl Node {
         let long =
             self.cards.pending.is_none() && self.now.since(self.cards.told_at) >= CARD_PATIENCE;
         there || long
+    }
+
+    /// The end of a start: the cards are inline, and the links behind them had the time to come up.
+    /// Who was elected before that would be unfit, hand over at once, and have a flap for it.
+    pub(super) fn ready_behind_cards(&mut self) -> bool {
+        if !self.cards_are_inline() {
+            (self.cards.inline_since, self.cards.ready_since) = (None, None);
+            return false;
+        }
+        let since = *self.cards.inline_since.get_or_insert(self.now);
+        let present = self.cards.seen.iter().any(|c| c.present);
+        let polls = u32::from(self.settings.recovery_threshold) + 1;
+        let patience = self.settings.settle + self.settings.links_interval * polls;
+        if !present {
+            return true;
+        }
+        if !self.fit() && self.now.since(since) < patience {
+            self.cards.ready_since = None;
+            return false;
+        }
+        // Both cards may let the links up at one moment. Each has to hear how fit the other is now,
+        // or both are elected.
+        let ready = *self.cards.ready_since.get_or_insert(self.now);
+        self.now.since(ready) >= self.settings.interval
     }
 
     /// After `ha clear`: the cards first, then the listening (rule 16).

@@ -64,7 +64,7 @@ impl Node {
             return;
         }
         self.listened = true;
-        if !self.cards_are_inline() {
+        if !self.ready_behind_cards() {
             return;
         }
         if !self.promote_if_right() {

@@ -77,7 +77,9 @@ fn rule_06_cards_are_left_alone_while_it_listens_then_inline_and_kicked() {
             (CardCommand::Inline, Reason::CardCommanded),
         ];
         assert_eq!(card_events(&c, i), seen);
+        assert_eq!(c.node(i).flaps(), 0, "nobody was elected too early");
     }
+    assert_eq!(c.doubled, 0);
     let before = c.hosts[1].card.as_ref().unwrap().kicks;
     c.run(ms(1000));
     let kicks = c.hosts[1].card.as_ref().unwrap().kicks - before;
