@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tests packages.sh and rust.sh with fake tools on PATH: nothing is installed, nothing is fetched.
+# Tests packages.sh, qemu.sh and rust.sh with fake tools on PATH: nothing is installed, nothing is fetched.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -171,6 +171,20 @@ run packages.sh
 expect "no apt-get: says so" says "apt-get was not found; install by hand: curl"
 run packages.sh --wrong
 expect "wrong option: exit 2" code_is 2
+
+# --- qemu.sh
+
+fresh
+run qemu.sh --check
+expect "qemu.sh --check: exit 1" code_is 1
+expect "qemu.sh --check: names what is missing" says "missing: qemu-system-x86 busybox-static"
+fake id <<'F'
+echo 1000
+F
+run qemu.sh
+expect "qemu.sh: not root: says so" says "run as root on Debian"
+run qemu.sh --wrong
+expect "qemu.sh: wrong option: exit 2" code_is 2
 
 # --- rust.sh
 

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    for path in ["build.rs", "build/link.rs", "shim/shim.h", "shim/shim.c"] {
+    for path in ["build.rs", "build/link.rs", "shim"] {
         println!("cargo:rerun-if-changed={path}");
     }
     for name in ["TWINLINE_DPDK_PMDS", "LIBCLANG_PATH", "PKG_CONFIG_PATH"] {
@@ -50,8 +50,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     cflags.extend(other_cflags()?);
 
     bindings(&cflags)?;
-    shim(&cflags);
     let shared = env::var_os("CARGO_FEATURE_SHARED").is_some();
+    shim(&cflags, shared && link::has_shared_ixgbe(&dpdk));
     link::emit(&dpdk, shared)
 }
 
@@ -167,9 +167,12 @@ const OPAQUE: &[&str] = &[
     "rte_ipv6_.*",
 ];
 
-fn shim(cflags: &[String]) {
+fn shim(cflags: &[String], strong_ixgbe: bool) {
     let mut build = cc::Build::new();
-    build.file("shim/shim.c").warnings(true);
+    build.files(["shim/shim.c", "shim/ixgbe.c"]).warnings(true);
+    if strong_ixgbe {
+        build.define("SHIM_IXGBE_STRONG", None);
+    }
     for flag in cflags {
         // System headers: their warnings are not ours to mend.
         match flag.strip_prefix("-I") {

@@ -97,19 +97,28 @@ const SYSTEM: &[&str] = &[
 
 /// Prints the link lines for cargo.
 pub fn emit(dpdk: &pkg_config::Library, shared: bool) -> Result<(), Box<dyn Error>> {
-    let mut paths: BTreeSet<PathBuf> = dpdk.link_paths.iter().cloned().collect();
-    if let Ok(dir) = pkg_config::get_variable("libdpdk", "libdir") {
-        paths.insert(PathBuf::from(dir));
-    }
+    let paths = search_paths(dpdk);
     for path in &paths {
         println!("cargo:rustc-link-search=native={}", path.display());
     }
-    let paths: Vec<PathBuf> = paths.into_iter().collect();
     if shared {
         emit_shared(dpdk, &paths)
     } else {
         emit_static(dpdk, &paths)
     }
+}
+
+fn search_paths(dpdk: &pkg_config::Library) -> Vec<PathBuf> {
+    let mut paths: BTreeSet<PathBuf> = dpdk.link_paths.iter().cloned().collect();
+    if let Ok(dir) = pkg_config::get_variable("libdpdk", "libdir") {
+        paths.insert(PathBuf::from(dir));
+    }
+    paths.into_iter().collect()
+}
+
+/// Whether the shared net_ixgbe can be named to the linker: the shim calls functions of its own.
+pub fn has_shared_ixgbe(dpdk: &pkg_config::Library) -> bool {
+    exists(&search_paths(dpdk), "librte_net_ixgbe.so")
 }
 
 fn emit_shared(dpdk: &pkg_config::Library, paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
@@ -118,6 +127,9 @@ fn emit_shared(dpdk: &pkg_config::Library, paths: &[PathBuf]) -> Result<(), Box<
         return Err("librte_net_ring.so is missing; sudo apt install libdpdk-dev".into());
     }
     println!("cargo:rustc-link-lib=dylib=rte_net_ring");
+    if exists(paths, "librte_net_ixgbe.so") {
+        println!("cargo:rustc-link-lib=dylib=rte_net_ixgbe");
+    }
     for lib in &dpdk.libs {
         if lib.starts_with("rte_") {
             println!("cargo:rustc-link-lib=dylib={lib}");

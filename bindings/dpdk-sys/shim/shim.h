@@ -102,4 +102,16 @@ int shim_port_link(uint16_t port, struct shim_link *out);
 int shim_port_mac(uint16_t port, uint8_t out[6]);
 int shim_port_set_mac(uint16_t port, const uint8_t mac[6]);
 
+/* The bypass adapters of net_ixgbe (rte_pmd_ixgbe.h); -ENOTSUP where that driver
+ * is not linked in. Only for ports of that driver. */
+int shim_ixgbe_bypass_init(uint16_t port);
+int shim_ixgbe_bypass_state_show(uint16_t port, uint32_t *state);
+int shim_ixgbe_bypass_state_set(uint16_t port, uint32_t *state);
+int shim_ixgbe_bypass_event_show(uint16_t port, uint32_t event, uint32_t *state);
+int shim_ixgbe_bypass_event_store(uint16_t port, uint32_t event, uint32_t state);
+int shim_ixgbe_bypass_wd_timeout_show(uint16_t port, uint32_t *timeout);
+int shim_ixgbe_bypass_wd_timeout_store(uint16_t port, uint32_t timeout);
+int shim_ixgbe_bypass_wd_reset(uint16_t port);
+int shim_ixgbe_bypass_ver_show(uint16_t port, uint32_t *version);
+
 #endif

@@ -12,6 +12,7 @@ pub mod convert;
 pub mod core;
 pub mod ha_port;
 pub mod in_band;
+pub mod ixgbe_card;
 pub mod link_source;
 pub mod state_file;
 pub mod status;

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::{PortId, PortInfo};
 use crate::eal::Token;
@@ -42,6 +42,9 @@ pub(crate) struct PortInner {
     /// read before a stop (acquire).
     queues: AtomicUsize,
     control: Mutex<Control>,
+    /// Held by a call that takes seconds and may run beside the quick ones, but
+    /// not beside a set-up, start, stop or close. Lock order: control first.
+    slow: Mutex<()>,
     token: Arc<Token>,
 }
 
@@ -58,6 +61,7 @@ impl PortInner {
             name: id.to_string(),
             queues: AtomicUsize::new(0),
             control: Mutex::new(control),
+            slow: Mutex::new(()),
             token,
         };
         inner.name = inner.info()?.name;
@@ -85,6 +89,22 @@ impl PortInner {
             });
         }
         Ok(control)
+    }
+
+    /// The right to make a slow call; `None` while another one is under way.
+    pub(crate) fn begin_slow(&self) -> Result<Option<MutexGuard<'_, ()>>, Error> {
+        let _control = self.open()?;
+        match self.slow.try_lock() {
+            Ok(slow) => Ok(Some(slow)),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(Some(poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => Ok(None),
+        }
+    }
+
+    /// Waits until no slow call is under way; none begins before this is
+    /// dropped. The caller holds the control lock.
+    pub(crate) fn no_slow(&self, _control: &Control) -> MutexGuard<'_, ()> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn failure(&self, call: &'static str, errno: Errno) -> Error {
@@ -144,6 +164,7 @@ impl PortInner {
         if control.phase == Phase::Closed {
             return Ok(());
         }
+        let _quiet = self.no_slow(control);
         // Lock order: a port's control before the token's state.
         let mut state = self.token.lock();
         if control.phase == Phase::Started {

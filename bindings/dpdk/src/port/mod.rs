@@ -152,6 +152,7 @@ impl Port<Configured> {
         let started = {
             let inner = self.inner();
             let mut control = inner.lock();
+            let _quiet = inner.no_slow(&control);
             // SAFETY: the id is ours, configured, and its control lock is held.
             let result = inner.call("start", unsafe {
                 dpdk_sys::rte_eth_dev_start(inner.id().0)
@@ -210,6 +211,7 @@ impl Port<Started> {
         let stopped = {
             let inner = self.inner();
             let mut control = inner.lock();
+            let _quiet = inner.no_slow(&control);
             // SAFETY: the id is ours and started; all its queues are here, so
             // no burst is under way.
             let result = inner.call("stop", unsafe { dpdk_sys::rte_eth_dev_stop(inner.id().0) });
@@ -244,6 +246,7 @@ fn setup(inner: &PortInner, options: &PortOptions, pool: &Pool) -> Result<(), Er
         }
     }
     let mut control = inner.lock();
+    let _quiet = inner.no_slow(&control);
     let Control {
         phase,
         rx_queues,

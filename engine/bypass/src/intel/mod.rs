@@ -10,6 +10,7 @@
 mod adapter;
 mod calendar;
 mod log;
+pub mod pmd;
 mod wire;
 mod words;
 
