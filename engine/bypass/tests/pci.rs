@@ -8,8 +8,16 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use twinline_bypass::intel::Family;
 use twinline_bypass::model::intel::{Model, Params};
+use twinline_bypass::model::silicom as silicom_model;
 use twinline_bypass::pci::{Found, Ids, Kind, look, look_over, scan};
+use twinline_bypass::silicom::{self, Board, Media};
 use twinline_bypass::{CardError, Path};
+
+/// 8086:1521 under 1374:03C0.
+const BOARD: Option<Board> = Some(Board {
+    family: silicom::Family::I350,
+    media: Media::Copper,
+});
 
 fn add(sysfs: &TempDir, address: &str, ids: [u16; 4]) -> PathBuf {
     let device = sysfs.path().join("bus/pci/devices").join(address);
@@ -60,8 +68,8 @@ fn cards_are_found_as_pairs_of_functions() {
         ),
         ("0000:05:00.0", None, Kind::Intel(Family::X540)),
         ("0000:07:00.1", None, Kind::Intel(Family::X540)),
-        ("0000:0b:00.0", Some("0000:0b:00.1"), Kind::Silicom),
-        ("0000:0b:00.2", Some("0000:0b:00.3"), Kind::Silicom),
+        ("0000:0b:00.0", Some("0000:0b:00.1"), Kind::Silicom(BOARD)),
+        ("0000:0b:00.2", Some("0000:0b:00.3"), Kind::Silicom(BOARD)),
     ];
     assert_eq!(pairs, wanted);
     let ids = Ids {
@@ -101,6 +109,16 @@ fn a_look_shows_the_card_and_changes_nothing() {
 }
 
 #[test]
+fn a_look_at_a_silicom_board() {
+    let all = scan(machine().path()).unwrap();
+    let model = silicom_model::Model::new(BOARD.unwrap(), &silicom_model::Parameters::default());
+    let seen = look_over(&all[3], model.clone()).unwrap();
+    assert_eq!(seen.name, "Silicom 82580/I350, firmware a9");
+    assert_eq!(seen.observed.path, Some(model.path()));
+    assert_eq!(model.eeprom_writes(), 0);
+}
+
+#[test]
 fn a_card_that_cannot_be_reached_says_why() {
     let (sysfs, found) = first();
     let look = |found: &Found| look(sysfs.path(), sysfs.path(), found).unwrap_err();
@@ -114,6 +132,10 @@ fn a_card_that_cannot_be_reached_says_why() {
     let all = scan(sysfs.path()).unwrap();
     let odd = look_over(&all[2], Model::new(Params::default()));
     assert_eq!(odd, Err(CardError::NotMaster("0000:07:00.1".into())));
-    let silicom = look_over(&all[3], Model::new(Params::default()));
-    assert!(matches!(silicom, Err(CardError::NotCapable(_))));
+    let unknown = Found {
+        kind: Kind::Silicom(None),
+        ..all[3].clone()
+    };
+    let unknown = look_over(&unknown, Model::new(Params::default()));
+    assert!(matches!(unknown, Err(CardError::NotCapable(_))));
 }

@@ -3,30 +3,36 @@
 use std::path::Path as FilePath;
 use std::time::Duration;
 
+use dpdk::PortHandle;
 use twinline_bypass::access::{socket, sysfs, vfio};
 use twinline_bypass::{Card, CardError, Path, PowerEvent, intel, pci, silicom};
 use twinline_config::{BypassCard, CardKind, CardPath, Config, PciAddress, Registers};
 
 use crate::cards::{CardHandle, CardPlan, Find};
+use crate::ixgbe_card;
 
 const SYSFS: &str = "/sys";
 const DEV: &str = "/dev";
 /// How long an answer over a socket may take, beyond what it is asked to wait.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// The thread of each pair's card; `None` where a pair has none.
+/// The thread of each pair's card; `None` where a pair has none. `lan_port`: the LAN port of a pair
+/// by its index, for cards whose registers DPDK's driver has.
 ///
 /// # Errors
 /// When a thread cannot be started.
-pub fn start(config: &Config) -> std::io::Result<Vec<Option<CardHandle>>> {
-    let pairs = config.link_pairs.iter();
+pub fn start(
+    config: &Config,
+    lan_port: impl Fn(usize) -> Option<PortHandle>,
+) -> std::io::Result<Vec<Option<CardHandle>>> {
+    let pairs = config.link_pairs.iter().enumerate();
     pairs
-        .map(|pair| {
+        .map(|(index, pair)| {
             let Some(card) = &pair.bypass else {
                 return Ok(None);
             };
-            let label = label(card);
-            CardHandle::start(&label, plan(config, card), finder(card.clone())).map(Some)
+            let find = finder(card.clone(), lan_port(index));
+            CardHandle::start(&label(card), plan(config, card), find).map(Some)
         })
         .collect()
 }
@@ -74,8 +80,12 @@ fn plan(config: &Config, card: &BypassCard) -> CardPlan {
     }
 }
 
-fn finder(card: BypassCard) -> Find {
+fn finder(card: BypassCard, lan_port: Option<PortHandle>) -> Find {
     Box::new(move || match (&card.registers, card.device) {
+        _ if card.card == CardKind::IntelPmd => match lan_port.clone() {
+            Some(port) => ixgbe_card::open(port),
+            None => Err(CardError::Access("the pair has no LAN port".into())),
+        },
         (Registers::Socket(path), _) => over_socket(&card, path),
         (_, Some(device)) => on_pci(&card, device),
         (_, None) => Err(CardError::Access("no device is named".into())),

@@ -146,7 +146,11 @@ impl ManagementCore {
             Time::ZERO,
             unix_ms(),
         );
-        let cards = card_finder::start(&config)
+        let lan_port = |pair: usize| {
+            let port = appliance.pairs.get(pair)?.ports[0];
+            Some(appliance.ports.get(port)?.handle().clone())
+        };
+        let cards = card_finder::start(&config, lan_port)
             .map_err(|error| StartError::Other(format!("a bypass card's thread: {error}")))?;
         let unseen = |card: &Option<CardHandle>| CardSeen {
             present: card.is_some(),
