@@ -26,7 +26,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use twinline_bypass::access::socket;
 use twinline_bypass::model::{Cable, intel, silicom};
-use twinline_bypass::{CardError, Delay, Function, Path, RegisterIo, silicom as silicom_driver};
+use twinline_bypass::{CardError, Delay, Function, Path, RegisterIo};
+use twinline_bypass::{intel as intel_driver, silicom as silicom_driver};
 
 /// Cables that are open for longer lose their link at both ends.
 const NOTICED: Duration = Duration::from_millis(50);
@@ -319,7 +320,10 @@ impl Panel {
                     ..silicom::Parameters::default()
                 },
             )),
-            CardKind::Intel => Model::Intel(intel::Model::new(intel::Params::default())),
+            CardKind::Intel => Model::Intel(intel::Model::new(intel::Params {
+                family: intel_driver::Family::X540,
+                ..intel::Params::default()
+            })),
         };
         let socket = run.directory().join(format!("{}.card", side.name()));
         let _ = fs::remove_file(&socket);

@@ -93,8 +93,10 @@ fn until(lab: &Lab, side: Side, path: Path, limit: Duration) -> Duration {
     while lab.panel(side).since(path).is_none() {
         assert!(
             begin.elapsed() < limit,
-            "{side}: not {path} within {limit:?}: {:?}",
-            lab.panel(side)
+            "{side}: not {path} within {limit:?}: {:?}: {:?}\n{}",
+            lab.panel(side),
+            status::bypass(&lab.engine(side).socket),
+            lab.logs()
         );
         std::thread::sleep(Duration::from_millis(1));
     }
