@@ -41,7 +41,7 @@ pub struct OwnSession {
 pub struct Accepted {
     /// The peer runs a new session: it was restarted.
     pub new_boot: bool,
-    /// It is newer than all that came before it, on any path.
+    /// It is newer than every heartbeat before it, on any path.
     pub news: bool,
     /// Heartbeats that the sequence says were lost since the last one.
     pub lost: u64,
@@ -78,6 +78,9 @@ pub struct Peer {
     retired: [u64; RETIRED],
     /// The largest sequence number of the session, on any path.
     seq: u64,
+    /// That of its last heartbeat: an address share may overtake a heartbeat on the other path, and
+    /// says nothing of what that says.
+    newest: u64,
     tracks: [Track; 2],
     health: Health,
     last: Option<Received>,
@@ -112,6 +115,7 @@ impl Peer {
             highest_boot,
             retired: [0; RETIRED],
             seq: 0,
+            newest: 0,
             tracks: [Track::new(now), Track::new(now)],
             health: Health::Unknown,
             last: None,
@@ -332,6 +336,7 @@ impl Peer {
         self.boot = boot;
         self.highest_boot = self.highest_boot.max(boot);
         self.seq = seq;
+        self.newest = 0;
         for track in &mut self.tracks {
             track.begin_session();
         }
@@ -353,7 +358,7 @@ impl Peer {
 
     /// The number of a message of the session that runs.
     fn number(&mut self, seq: u64, path: Path) -> Result<Accepted, Refusal> {
-        let news = seq > self.seq;
+        let news = seq > self.newest;
         let track = self.track_mut(path);
         if track.begun && seq <= track.seq {
             if faults::on(Fault::SequenceUnchecked) {
@@ -416,6 +421,8 @@ impl Peer {
             }
             return self.sum_up();
         }
+        // `admit` has just put its number there.
+        self.newest = self.track(path).seq;
         self.heartbeats = self.heartbeats.saturating_add(1);
         if !self.live() {
             self.heard_since = None;

@@ -99,8 +99,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The two instances.
     pub hosts: [HostPlan; 2],
-    /// The HA wire when nothing is wrong with it.
-    pub wire: Quality,
+    /// The HA path and the in-band path when nothing is wrong with them.
+    pub wires: [Quality; 2],
     /// What is done, in order.
     pub deeds: Vec<(Ns, Deed)>,
     /// How far it goes.
@@ -113,8 +113,25 @@ impl Scenario {
     /// The run of this seed.
     #[must_use]
     pub fn of(seed: u64) -> Self {
+        let mut r = Random::new(seed, 2);
+        let in_band = match r.below(100) {
+            0..=48 => [true; 2],
+            // Somebody forgot the other one.
+            49 => [true, false],
+            50 => [false, true],
+            _ => [false; 2],
+        };
+        Self::with_in_band(seed, in_band)
+    }
+
+    /// The same, but who sends heartbeats in-band is given.
+    #[must_use]
+    pub fn with_in_band(seed: u64, in_band: [bool; 2]) -> Self {
         let mut r = Random::new(seed, 1);
-        let settings = both_settings(&mut r);
+        let mut settings = both_settings(&mut r);
+        for (settings, in_band) in settings.iter_mut().zip(in_band) {
+            settings.in_band = in_band;
+        }
         let start = r.within(0..10) * 100 * MS;
         let later = if r.coin() {
             r.below(200 * MS)
@@ -140,13 +157,12 @@ impl Scenario {
             adopts: adoption(r, settings),
         };
         let hosts = [plan(&mut r, 0, &settings[0]), plan(&mut r, 1, &settings[1])];
-        let wire = Quality {
-            delay: r.spread(20 * US, MS),
-            jitter: r.spread(US, 500 * US),
-            ..Quality::default()
-        };
+        // What concerns the in-band path has chances of its own: the rest of a run is the same with
+        // and without it.
+        let mut second = Random::new(seed, 3);
+        let wires = [good_wire(&mut r), good_wire(&mut second)];
         let changes = changes(&mut r, &settings);
-        let bounds = Bounds::of(&hosts, &wire, &changes);
+        let bounds = Bounds::of(&hosts, &wires, &changes);
         let deeds = Deeds {
             r,
             settings,
@@ -154,11 +170,14 @@ impl Scenario {
             bounds: bounds.clone(),
             list: Vec::new(),
         };
-        let deeds = deeds.draw(start + later);
+        let mut deeds = deeds.draw(start + later);
+        if in_band == [true; 2] {
+            PathDeeds::new(second, &hosts, &bounds).add(&mut deeds, start + later);
+        }
         Self {
             seed,
             hosts,
-            wire,
+            wires,
             deeds,
             end: LENGTH,
             bounds,
@@ -400,23 +419,131 @@ impl Deeds {
             _ => Some(self.host()),
         };
         let interval = crate::clock::ns(self.settings[0].interval);
-        let mut quality = Quality {
-            delay: self.r.spread(20 * US, MS),
-            jitter: self.r.spread(US, MS),
-            ..Quality::default()
-        };
-        match self.r.below(6) {
-            0 => quality.loss = 1000,
-            1 => quality.loss = self.r.within(20..800),
-            2 => quality.delay = self.r.below(interval * 3),
-            3 => quality.jitter = self.r.below(interval * 3),
-            4 => quality.doubled = self.r.within(100..1000),
-            _ => {
-                quality.loss = self.r.below(300);
-                quality.doubled = self.r.below(300);
-                quality.jitter = self.r.below(interval * 2);
+        let quality = spoilt(&mut self.r, interval);
+        Deed::Wire(PathId::HaPort, direction, quality, length)
+    }
+}
+
+fn good_wire(r: &mut Random) -> Quality {
+    Quality {
+        delay: r.spread(20 * US, MS),
+        jitter: r.spread(US, 500 * US),
+        ..Quality::default()
+    }
+}
+
+/// What may befall a direction of a path.
+fn spoilt(r: &mut Random, interval: Ns) -> Quality {
+    let mut quality = Quality {
+        delay: r.spread(20 * US, MS),
+        jitter: r.spread(US, MS),
+        ..Quality::default()
+    };
+    match r.below(6) {
+        0 => quality.loss = 1000,
+        1 => quality.loss = r.within(20..800),
+        2 => quality.delay = r.below(interval * 3),
+        3 => quality.jitter = r.below(interval * 3),
+        4 => quality.doubled = r.within(100..1000),
+        _ => {
+            quality.loss = r.below(300);
+            quality.doubled = r.below(300);
+            quality.jitter = r.below(interval * 2);
+        }
+    }
+    quality
+}
+
+/// What befalls two paths, beside all the other deeds: each alone, one way or both, for as long as
+/// the alarms and what has to wait need to show; and both at once.
+struct PathDeeds {
+    r: Random,
+    interval: Ns,
+    window: Ns,
+    last: Ns,
+}
+
+impl PathDeeds {
+    fn new(r: Random, hosts: &[HostPlan; 2], bounds: &Bounds) -> Self {
+        Self {
+            r,
+            interval: crate::clock::ns(hosts[0].settings.interval),
+            window: bounds.window,
+            last: LENGTH.saturating_sub(bounds.settled + 3 * SEC),
+        }
+    }
+
+    fn add(mut self, list: &mut Vec<(Ns, Deed)>, started: Ns) {
+        let mut more = Vec::new();
+        for (at, deed) in list.iter() {
+            // The data network suffers from the same cause.
+            if let Deed::Wire(_, direction, quality, length) = *deed
+                && self.r.chance(300)
+            {
+                let at = at + self.r.below(20 * MS);
+                more.push((at, Deed::Wire(PathId::InBand, direction, quality, length)));
             }
         }
-        Deed::Wire(PathId::HaPort, direction, quality, length)
+        for _ in 0..self.r.below(6) {
+            let at = self.r.within(started..self.last.max(started + 1));
+            self.one(at, &mut more);
+        }
+        list.extend(more);
+        list.retain(|&(at, _)| at <= self.last);
+        list.sort_by_key(|&(at, _)| at);
+    }
+
+    fn direction(&mut self) -> Option<usize> {
+        match self.r.below(4) {
+            0 => Some(0),
+            1 => Some(1),
+            _ => None,
+        }
+    }
+
+    fn one(&mut self, at: Ns, out: &mut Vec<(Ns, Deed)>) {
+        let direction = self.direction();
+        let dead = Quality {
+            loss: 1000,
+            ..Quality::default()
+        };
+        // Not into the quiet end.
+        let most = (self.last - at).clamp(100 * MS, 16 * SEC);
+        let length = self.r.spread(100 * MS, most);
+        let around = self.r.below(self.window * 4);
+        match self.r.below(12) {
+            0..=3 => out.push((at, Deed::Wire(PathId::HaPort, direction, dead, length))),
+            4 => out.push((at, Deed::PullHaCable(length))),
+            5..=6 => out.push((at, Deed::Wire(PathId::InBand, direction, dead, length))),
+            7 => {
+                let quality = spoilt(&mut self.r, self.interval);
+                out.push((at, Deed::Wire(PathId::HaPort, direction, quality, length)));
+            }
+            8 => {
+                let quality = spoilt(&mut self.r, self.interval);
+                out.push((at, Deed::Wire(PathId::InBand, direction, quality, length)));
+            }
+            9 => {
+                // One heals when the other one dies, or about then.
+                let (first, second) = if self.r.coin() {
+                    (PathId::HaPort, PathId::InBand)
+                } else {
+                    (PathId::InBand, PathId::HaPort)
+                };
+                let later = (at + length + self.r.below(20 * MS)).saturating_sub(10 * MS);
+                out.push((at, Deed::Wire(first, direction, dead, length)));
+                out.push((later, Deed::Wire(second, self.direction(), dead, around)));
+            }
+            _ => {
+                let quality = spoilt(&mut self.r, self.interval);
+                out.push((at, Deed::Wire(PathId::HaPort, direction, quality, around)));
+                let quality = if self.r.coin() { dead } else { quality };
+                let at = at + self.r.below(20 * MS);
+                out.push((
+                    at,
+                    Deed::Wire(PathId::InBand, self.direction(), quality, around),
+                ));
+            }
+        }
     }
 }

@@ -551,3 +551,23 @@ fn rule_03_one_slot_is_counted_for_each_late_turn_after_the_first() {
         assert_eq!(bench.peer.missed(), 0);
     }
 }
+
+/// Found by the simulation (seed 3).
+#[test]
+fn rule_12_an_address_share_that_overtakes_a_heartbeat_on_the_other_path_does_not_silence_it() {
+    let mut bench = Bench::healthy(3, at(1000));
+    // Heartbeat 11 is lost on the HA path, share 12 is not sent in-band.
+    bench.peer.admit(5, 12, Path::HaPort, &[], &OWN).unwrap();
+    let mut word = heartbeat();
+    word.role = Role::Active;
+    let said = bench.say_on(Path::InBand, at(1001), 5, 11, word.clone());
+    assert_eq!(said, Ok(None));
+    assert_eq!(bench.peer.role(), Some(Role::Active));
+    assert_eq!(bench.peer.heartbeats(), 11);
+    // Its copy is no news.
+    assert_eq!(
+        bench.say(at(1002), 5, 11, word),
+        Err(Refusal::Replay),
+        "the share came by this path already"
+    );
+}

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 use twinline_ha::events::{Event, Subject};
-use twinline_ha::{Flags, GateMode, Heartbeat, Node, Reason, Request, Role, Settings, Time};
+use twinline_ha::{
+    Flags, GateMode, Heartbeat, Node, Reason, Request, Role, Settings, Time, UnfitReason,
+};
 
 use super::Check;
 use super::health::Oracle;
@@ -112,8 +114,18 @@ pub struct Turn<'a> {
     pub patience: Ns,
     /// The network has been healthy for long.
     pub calm: bool,
+    /// The HA path has been dead for long, and in-band is good (rule 12).
+    pub frozen: bool,
     /// An operator cleared the flaps in this step.
     pub cleared: bool,
+}
+
+impl Turn<'_> {
+    /// Rule 12: without links of its own, who hears nobody on either path is likely to be cut off.
+    fn cut_off(&self) -> bool {
+        let links = self.node.unfit_reason() == Some(UnfitReason::LinksBelowMinimum);
+        self.settings.in_band && links
+    }
 }
 
 type Finding = Result<(), (Check, String)>;
@@ -281,6 +293,10 @@ impl Watch {
         if self.memory.suspended {
             return find(Check::Operator, format!("ACTIVE ({why}) though suspended"));
         }
+        if turn.cut_off() && matches!(why, Reason::PeerUnhealthy | Reason::NoPeerHeard) {
+            let text = format!("ACTIVE ({why}) without links, both paths dead (rule 12)");
+            return find(Check::Paths, text);
+        }
         let window = turn.settings.failure_window();
         let reloaded = turn.now.saturating_sub(self.reloaded) < ns(window) * 2 + SEC;
         if turn.before.role == Role::Init && !reloaded {
@@ -321,6 +337,10 @@ impl Watch {
         }
         let lately = |at: Option<Ns>| at.is_some_and(|at| turn.now - at <= turn.patience);
         let orderly = turn.before.handing_over_to.is_some();
+        if turn.frozen && matches!(why, Reason::Preempted | Reason::BandwidthBelowMinimum) {
+            let text = format!("left ACTIVE ({why}) though the HA path is dead (rule 12)");
+            return find(Check::Paths, text);
+        }
         let evidence = match why {
             Reason::OperatorSwitchover => {
                 self.hold = true;
@@ -459,7 +479,7 @@ impl Watch {
         let silent = turn.oracle.peer(turn.peer).is_none_or(|p| !p.there());
         let stood = matches!(turn.before.role, Role::Passive | Role::Down);
         let stands = matches!(role, Role::Passive | Role::Down);
-        if stood && stands && silent && !listening {
+        if stood && stands && silent && !listening && !turn.cut_off() {
             return find(
                 Check::Roles,
                 format!("{role} though nobody is there (rule 7)"),
