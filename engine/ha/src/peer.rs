@@ -358,7 +358,7 @@ impl Peer {
 
     /// The number of a message of the session that runs.
     fn number(&mut self, seq: u64, path: Path) -> Result<Accepted, Refusal> {
-        let news = seq > self.newest;
+        let news = seq > self.newest || faults::on(Fault::OvertakenIsNews);
         let track = self.track_mut(path);
         if track.begun && seq <= track.seq {
             if faults::on(Fault::SequenceUnchecked) {
@@ -377,6 +377,9 @@ impl Peer {
         let lost = match path {
             // That of a session that was first heard in-band has no gap to show yet.
             Path::HaPort if track.begun => seq - track.seq - 1,
+            Path::InBand if track.begun && faults::on(Fault::InBandGapIsLoss) => {
+                seq - track.seq - 1
+            }
             Path::HaPort | Path::InBand => 0,
         };
         track.begun = true;
@@ -513,7 +516,10 @@ impl Peer {
         let heard = || self.tracks.iter().filter(|t| t.last_at().is_some());
         let live = || heard().filter(|t| t.live());
         let any = |health| live().any(|t| t.health() == health);
-        let to = if any(Health::Healthy) {
+        let worse = faults::on(Fault::WorsePathCounts) && heard().any(|t| !t.live());
+        let to = if worse {
+            Health::Unhealthy
+        } else if any(Health::Healthy) {
             Health::Healthy
         } else if any(Health::Unknown) {
             Health::Unknown

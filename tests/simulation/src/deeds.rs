@@ -84,6 +84,10 @@ impl World {
                 self.disturb(now + length);
             }
             Deed::Replay(i) => {
+                // What it holds may have been lost on its way: now it has come by that path.
+                for ways in &mut self.paths.ways {
+                    ways[1 - i].1 = now;
+                }
                 for message in self.captures[1 - i].clone() {
                     let path = message.path;
                     let name = self.wire.keep(message, 1);

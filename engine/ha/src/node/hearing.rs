@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::events::{Alarm, Reason, Subject};
-use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message, Paths};
+use crate::faults::{self, Fault};
+use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message, Path, Paths};
 use crate::peer::{HealthChange, Peer, Refusal};
 use crate::settings::Mode;
 
@@ -12,6 +13,9 @@ use super::Node;
 impl Node {
     pub(super) fn take_message(&mut self, message: &Message) {
         if message.instance == self.instance || self.settings.mode == Mode::Standalone {
+            return;
+        }
+        if message.path == Path::InBand && faults::on(Fault::InBandIgnored) {
             return;
         }
         let known = self.peers.contains_key(&message.instance);

@@ -1,6 +1,7 @@
 //! The two paths of heartbeats (rule 12): the HA port, and in-band over the data ports.
 
 use crate::events::{Alarm, PathFault};
+use crate::faults::{self, Fault};
 use crate::message::Path;
 use crate::time::Time;
 
@@ -22,6 +23,10 @@ impl Node {
     /// Rule 12: while the HA path to this peer is not good both ways, nothing is decided that could
     /// wait: no preemption, no hand-over for want of bandwidth.
     pub(super) fn frozen(&self, peer: u16) -> bool {
+        self.ha_path_broken(peer) && !faults::on(Fault::NothingFrozen)
+    }
+
+    pub(super) fn ha_path_broken(&self, peer: u16) -> bool {
         self.settings.in_band
             && self
                 .peers
@@ -32,13 +37,15 @@ impl Node {
     /// Rule 12: both paths dead, and our own links below the minimum: it is more likely that we are
     /// cut off than that the peer is gone.
     pub(super) fn cut_off(&self) -> bool {
-        self.settings.in_band && self.link_fitness.fit() == Some(false)
+        self.settings.in_band
+            && self.link_fitness.fit() == Some(false)
+            && !faults::on(Fault::CutOffPromotes)
     }
 
     /// Some peer is heard in-band and not on the HA path, or the other way round: what is sent once
     /// for all has to go in-band as well.
     pub(super) fn needs_in_band(&self) -> bool {
-        self.settings.in_band && self.peers.keys().any(|&id| self.frozen(id))
+        self.settings.in_band && self.peers.keys().any(|&id| self.ha_path_broken(id))
     }
 
     fn path_fault(&self, peer: &crate::peer::Peer, path: Path) -> Option<PathFault> {
@@ -56,7 +63,7 @@ impl Node {
     /// change meanwhile, even for ever (who is not heard in-band only probes, five times a second):
     /// the alarm stands as long as the path is not good, and says what stood for a window.
     pub(super) fn watch_paths(&mut self) {
-        if !self.settings.in_band {
+        if !self.settings.in_band || faults::on(Fault::PathAlarmMissing) {
             return;
         }
         for id in self.peers.keys().copied().collect::<Vec<_>>() {
@@ -80,7 +87,8 @@ impl Node {
         let key = (id, path);
         let Some(fault) = fault else {
             if let Some(told) = self.broken_paths.remove(&key).and_then(|b| b.told) {
-                self.alarm(alarm_of(id, path, told), false);
+                let stands = faults::on(Fault::PathAlarmStands);
+                self.alarm(alarm_of(id, path, told), stands);
             }
             return;
         };

@@ -131,7 +131,11 @@ impl Node {
             }
             return false;
         }
-        if self.active_peer().is_some() {
+        if let Some(peer) = self.active_peer() {
+            if faults::on(Fault::HaPathMovesRole) && self.ha_path_broken(peer) {
+                self.become_active(Reason::PeerUnhealthy, None);
+                return true;
+            }
             self.nobody_active_since = None;
             return false;
         }
