@@ -3,7 +3,7 @@
 use std::time::Duration;
 use twinline_ha::{
     GateMode, Message, Node, NodeConfig, Request, RequestId, Role, SavedState, Settings, Side,
-    Topology, UnfitReason,
+    Topology,
 };
 
 use crate::checks::health::{Judged, Oracle};
@@ -206,8 +206,7 @@ impl Host {
     pub fn cut_off(&self, peer: u16) -> bool {
         self.process.as_ref().is_some_and(|p| {
             let there = p.oracle.peer(peer).is_some_and(Judged::there);
-            let links = p.node.unfit_reason() == Some(UnfitReason::LinksBelowMinimum);
-            p.in_band.is_some() && links && !there
+            p.in_band.is_some() && p.node.links_below_minimum() && !there
         })
     }
 

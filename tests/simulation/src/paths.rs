@@ -119,6 +119,17 @@ impl World {
             let process = h.process.as_ref();
             process.is_some_and(|p| p.node.link_pairs().iter().all(LinkPair::up))
         };
+        let mistaken = |i: usize| {
+            let process = self.hosts[i].process.as_ref();
+            let peer = process.and_then(|p| p.oracle.peer(self.hosts[1 - i].instance));
+            let theirs = self.hosts[1 - i].process.as_ref().map(|p| p.boot);
+            peer.is_some_and(|p| Some(p.boot()) != theirs)
+        };
+        if mistaken(0) || mistaken(1) {
+            // Who takes another session for its peer's (a capture after the state file was lost)
+            // does not hear its peer, by whatever path.
+            self.unsteady = self.unsteady.max(now);
+        }
         if !self.hosts.iter().all(up) {
             self.paths.unlinked = now;
         }

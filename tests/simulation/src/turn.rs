@@ -229,6 +229,9 @@ impl World {
                 continue;
             };
             self.hosts[i].watch.answered(now, request, result.is_ok());
+            if request == Request::Resume && result.is_ok() {
+                process.owed.resumed();
+            }
             // Several verbs in one turn: only the last one's effect can be seen.
             if requests.len() == 1 {
                 findings.extend(
@@ -249,6 +252,7 @@ impl World {
             // It is ACTIVE already when the old one leaves.
             hold: there.watch.hold || (there.role() == Role::Active && there.watch.held),
             standing_since: there.watch.standing_since,
+            before_start: there.watch.before_start,
             reloaded: there.watch.reloaded,
             switchover: there.watch.granted[0],
         };

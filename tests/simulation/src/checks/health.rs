@@ -137,6 +137,12 @@ impl Judged {
         !self.goodbye && self.ways.iter().any(Way::brings)
     }
 
+    /// The session that is believed to be its own.
+    #[must_use]
+    pub fn boot(&self) -> u64 {
+        self.boot
+    }
+
     /// A heartbeat came by this path in this run.
     #[must_use]
     pub fn heard_by(&self, path: Path) -> bool {
@@ -257,8 +263,6 @@ enum Session {
     Goes,
     New,
     Refused,
-    /// The rule leaves it open whether this echo still counts as recent.
-    Open,
 }
 
 impl Oracle {
@@ -304,11 +308,11 @@ impl Oracle {
         let Some(echo) = ours else {
             return Session::Refused;
         };
-        let sent = self.sent.iter().find(|&&(seq, _)| seq == echo.seq);
-        if sent.is_some_and(|&(_, at)| now.since(at) < window) {
-            Session::New
-        } else {
-            Session::Open
+        // Of what we sent ourselves: an address share in between is as old as its neighbours.
+        let recent = self.sent.iter().find(|&&(_, at)| now.since(at) < window);
+        match recent {
+            Some(&(seq, _)) if echo.seq >= seq => Session::New,
+            _ => Session::Refused,
         }
     }
 
@@ -339,17 +343,8 @@ impl Oracle {
         }
     }
 
-    fn take(&mut self, message: &Message, now: Time, settings: &Settings, node: &Node) {
-        let session = match self.session(message, now, settings) {
-            Session::Open => {
-                let theirs = node.peers().find(|p| p.instance() == message.instance);
-                match theirs.is_some_and(|p| p.boot() == message.boot) {
-                    true => Session::New,
-                    false => Session::Refused,
-                }
-            }
-            clear => clear,
-        };
+    fn take(&mut self, message: &Message, now: Time, settings: &Settings) {
+        let session = self.session(message, now, settings);
         if matches!(session, Session::Refused) {
             return;
         }
@@ -383,7 +378,7 @@ impl Oracle {
         self.promised = Some(node.next_deadline());
         self.late = late;
         for message in messages {
-            self.take(message, now, settings, node);
+            self.take(message, now, settings);
         }
         for peer in self.peers.values_mut() {
             peer.judge(now, late, settings);

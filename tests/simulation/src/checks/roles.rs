@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 use twinline_ha::events::{Event, Subject};
-use twinline_ha::{
-    Flags, GateMode, Heartbeat, Node, Reason, Request, Role, Settings, Time, UnfitReason,
-};
+use twinline_ha::{Flags, GateMode, Heartbeat, Node, Reason, Request, Role, Settings, Time};
 
 use super::Check;
 use super::health::Oracle;
@@ -51,6 +49,10 @@ pub struct Watch {
     last_local: Option<Time>,
     listened_again: u8,
     init_since: Time,
+    /// Since when it has been handing over.
+    handing_since: Option<Ns>,
+    /// [`Self::standing_since`] of the process before this one, and when this one started.
+    pub before_start: (Ns, Ns),
     /// The epoch of its last heartbeat as ACTIVE.
     tenure: u64,
     pairs_up: u16,
@@ -80,6 +82,8 @@ pub struct Other {
     pub hold: bool,
     /// When it last stopped being ACTIVE, or started.
     pub standing_since: Ns,
+    /// The same of the process before, and when the one that runs started.
+    pub before_start: (Ns, Ns),
     /// When it was last reloaded.
     pub reloaded: Ns,
     /// When a switch-over was last granted there.
@@ -123,8 +127,7 @@ pub struct Turn<'a> {
 impl Turn<'_> {
     /// Rule 12: without links of its own, who hears nobody on either path is likely to be cut off.
     fn cut_off(&self) -> bool {
-        let links = self.node.unfit_reason() == Some(UnfitReason::LinksBelowMinimum);
-        self.settings.in_band && links
+        self.settings.in_band && self.node.links_below_minimum()
     }
 }
 
@@ -152,6 +155,8 @@ impl Watch {
             last_local: None,
             listened_again: 0,
             init_since: Time::ZERO,
+            handing_since: None,
+            before_start: (0, 0),
             tenure: 0,
             pairs_up: 0,
         }
@@ -165,7 +170,9 @@ impl Watch {
         };
         self.hold = false;
         self.stopping = false;
+        self.before_start = (self.standing_since, now);
         self.standing_since = now;
+        self.handing_since = None;
         self.granted = [self.granted[0], None, None];
         self.deaf_until = None;
         self.init_since = local;
@@ -237,6 +244,10 @@ impl Watch {
                 self.entered(turn, to, event.why)?;
             }
         }
+        self.handing_since = turn
+            .node
+            .handing_over_to()
+            .map(|_| self.handing_since.unwrap_or(turn.now));
         self.stands(turn)?;
         self.pairs_up = turn.node.link_pairs().iter().filter(|p| p.up()).count() as u16;
         self.memory.active = turn.node.role() == Role::Active;
@@ -410,7 +421,13 @@ impl Watch {
         let delay = other.settings.preempt_delay * 2u32.pow(other.flaps.min(16));
         // Clocks differ by 400 ppm at most.
         let delay = delay.min(most).mul_f64(0.999);
-        let waited = Duration::from_nanos(turn.now - other.standing_since);
+        // What asked for the role may have been the process before.
+        let (before, started) = other.before_start;
+        let since = match self.handing_since {
+            Some(begun) if begun < started => before,
+            _ => other.standing_since,
+        };
+        let waited = Duration::from_nanos(turn.now - since);
         if waited < delay {
             return find(
                 Check::Roles,

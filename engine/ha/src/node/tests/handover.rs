@@ -308,3 +308,19 @@ fn rule_08_a_restarted_peer_knows_the_stations_before_it_may_be_given_the_role()
         assert_eq!(c.node(1).macs_known(0, crate::message::Side::Wan), 1);
     }
 }
+
+/// Found by the simulation (seed 13256): the old gate closed although the new one was gone again.
+#[test]
+fn rule_08_a_successor_that_was_restarted_while_the_old_gate_drains_takes_over_nothing() {
+    let mut c = Cluster::settled();
+    c.answer(0, Request::Switchover).unwrap();
+    c.run_until(ms(20), |c| c.roles()[1] == Role::Active);
+    // Open and known to be open: the old one has 10 ms to drain.
+    c.run(ms(4));
+    c.kill(1);
+    c.start(1);
+    c.run(ms(100));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+    assert_eq!(c.role_changes(0), []);
+    assert_eq!((c.doubled, c.dark), (0, 0));
+}
