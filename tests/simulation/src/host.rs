@@ -54,7 +54,7 @@ pub struct Host {
     /// The configuration file.
     pub settings: Settings,
     /// The process, if one runs.
-    pub process: Option<Process>,
+    pub process: Option<Box<Process>>,
     /// What is watched over restarts.
     pub watch: Watch,
     /// The state file, and what it ought to hold.
@@ -140,7 +140,7 @@ impl Host {
         self.held_down = [false; 2];
         self.stalled_until = 0;
         let series = self.settings.topology == Topology::Series;
-        self.process = Some(Process {
+        self.process = Some(Box::new(Process {
             node: Node::new(config, local, self.clock.unix_ms(now)),
             worker: Worker::new(number, now),
             boot,
@@ -153,7 +153,7 @@ impl Host {
             oracle: Oracle::new(self.instance, boot, state.boots),
             owed: Owed::default(),
             exited: false,
-        });
+        }));
     }
 
     /// The length of a turn of the management core.

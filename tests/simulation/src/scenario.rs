@@ -484,7 +484,7 @@ impl PathDeeds {
                 more.push((at, Deed::Wire(PathId::InBand, direction, quality, length)));
             }
         }
-        for _ in 0..self.r.below(6) {
+        for _ in 0..self.r.below(8) {
             let at = self.r.within(started..self.last.max(started + 1));
             self.one(at, &mut more);
         }

@@ -276,11 +276,11 @@ impl World {
         findings.extend(self.hosts[i].watch.follow(&turn).err());
         let memory = self.hosts[i].watch.memory;
         self.hosts[i].file.1 = memory;
-        let file = self.hosts[i].file.clone();
-        if let Some(last) = self.hosts[i].files.last_mut()
+        let host = &mut self.hosts[i];
+        if let Some(last) = host.files.last_mut()
             && last.0 == Default::default()
         {
-            *last = file;
+            *last = host.file.clone();
         }
         let moves = done
             .events

@@ -11,6 +11,8 @@ use crate::world::{What, World};
 /// A worker that serves its queues within this: the rules for group-addressed frames hold only
 /// then (see [`frames::judge`]).
 const QUICK: Ns = 20 * US;
+/// How often frames, the election and the alarms are looked at.
+const LOOK: Ns = 100 * MS;
 
 impl World {
     /// With mixed settings, one that starts with the shorter window cannot know how long the lease
@@ -86,7 +88,7 @@ impl World {
     }
 
     pub(crate) fn look(&mut self) {
-        self.plan(self.now + 100 * MS, What::Look);
+        self.plan(self.now + LOOK, What::Look);
         let old = self.now.saturating_sub(60 * MS);
         while let Some((number, sent)) = self.ledger.due(old) {
             let healthy = sent.at > self.disturbed + self.bounds.settled;
@@ -100,6 +102,9 @@ impl World {
             }
         }
         self.note_paths();
+        if self.two_paths() && self.calm() && self.paths.good_since.contains(&None) {
+            self.tally.one_path += LOOK;
+        }
         self.check_unfit();
         self.check_election();
         self.check_paths();

@@ -82,6 +82,8 @@ pub struct Tally {
     pub handovers: u64,
     /// Virtual time in which the election was judged.
     pub settled: Ns,
+    /// Virtual time in which the network was healthy by one of two paths only.
+    pub one_path: Ns,
     /// Virtual time in which two carried everything, within the bound.
     pub doubled: Ns,
 }

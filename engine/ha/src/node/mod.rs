@@ -497,35 +497,33 @@ impl Node {
 
     fn persist(&mut self) {
         self.flaps.prune(self.now, self.settings.flap_window);
+        let suspended = self.suspended && !faults::on(Fault::SuspensionNotPersisted);
+        let active = self.carrying();
+        let flaps_changed = std::mem::take(&mut self.flaps_changed);
+        let forgotten = faults::on(Fault::FlapsNotPersisted);
+        let flaps = if forgotten { 0 } else { self.flaps.kept() };
+        // The stamps wobble with the wall clock: compare what they stand for, not the stamps.
+        let unchanged = !flaps_changed
+            && self.saved.as_ref().is_some_and(|last| {
+                last.flaps_unix_ms.len() == flaps
+                    && (last.latched, last.suspended, last.active, last.epoch)
+                        == (self.latched, suspended, active, self.epoch)
+                    && last.boots == self.highest_boots
+            });
+        if unchanged {
+            return;
+        }
+        let stamps = self.flaps.stamps(self.now, self.unix_ms);
         let saved = SavedState {
-            flaps_unix_ms: Vec::new(),
+            flaps_unix_ms: if forgotten { Vec::new() } else { stamps },
             latched: self.latched,
-            suspended: self.suspended && !faults::on(Fault::SuspensionNotPersisted),
-            active: matches!(self.phase, Phase::Active { .. } | Phase::HandingOver(_)),
+            suspended,
+            active,
             epoch: self.epoch,
             boots: self.highest_boots.clone(),
         };
-        // The stamps wobble with the wall clock: compare what they stand for, not the stamps.
-        let flaps = self.flaps.stamps(self.now, self.unix_ms);
-        let flaps_changed = std::mem::take(&mut self.flaps_changed);
-        let forgotten = faults::on(Fault::FlapsNotPersisted);
-        let flaps = if forgotten { Vec::new() } else { flaps };
-        let unchanged = !flaps_changed
-            && self.saved.as_ref().is_some_and(|last| {
-                last.flaps_unix_ms.len() == flaps.len()
-                    && SavedState {
-                        flaps_unix_ms: Vec::new(),
-                        ..last.clone()
-                    } == saved
-            });
-        if !unchanged {
-            let saved = SavedState {
-                flaps_unix_ms: flaps,
-                ..saved
-            };
-            self.saved = Some(saved.clone());
-            self.out.push(Action::Persist(saved));
-        }
+        self.saved = Some(saved.clone());
+        self.out.push(Action::Persist(saved));
     }
 
     fn note_lateness(&mut self) -> bool {
