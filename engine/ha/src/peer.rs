@@ -296,10 +296,11 @@ impl Peer {
 
     /// Takes the sequence number of any message; the first gate of rule 5.
     ///
-    /// A new boot id is a new session. It is believed at once when it is the largest ever heard
-    /// from this instance (boot ids grow with the peer's clock). A smaller one (the peer's clock
-    /// was set back, or this is an old capture) is believed only while no session is heard and
-    /// when it echoes something that we sent lately in this very run, which no capture can.
+    /// A new boot id is a new session. What proves it is that it echoes something that we sent
+    /// lately in this very run, which no capture can. It is believed without when it is the largest
+    /// ever heard from this instance (boot ids grow with the peer's clock), as soon as the session
+    /// before misses a slot. A smaller one (the peer's clock was set back, or this is an old
+    /// capture) needs both: the proof and the missed slot.
     ///
     /// # Errors
     /// [`Refusal`] when the message is a replay or of a session of the past.
@@ -316,14 +317,20 @@ impl Peer {
         }
         let newest = boot > self.highest_boot;
         // A process that was restarted at once is heard before the silence of the one before it is
-        // long enough to be a failure; a session that misses no slot is never replaced.
+        // long enough to be a failure; a session that misses no slot is not replaced without proof.
         let over = !self.present() || self.missed() > 0;
-        let proven = over
-            && !self.retired.contains(&boot)
-            && echoes.iter().any(|e| {
-                e.instance == own.instance && e.boot == own.boot && e.seq >= own.recent_seq
-            });
-        if boot == 0 || !(newest || proven || faults::on(Fault::BootIdUnchecked)) {
+        let proven = echoes
+            .iter()
+            .any(|e| e.instance == own.instance && e.boot == own.boot && e.seq >= own.recent_seq);
+        // One of the past comes back only where nobody is there any more: then what took its place
+        // was a capture.
+        let past = self.retired.contains(&boot) && self.present();
+        let believed = if newest {
+            over || proven
+        } else {
+            over && proven && !past
+        };
+        if boot == 0 || !(believed || faults::on(Fault::BootIdUnchecked)) {
             return Err(Refusal::OldSession);
         }
         let new_boot = self.boot != 0;

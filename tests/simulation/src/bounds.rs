@@ -35,7 +35,7 @@ pub struct Bounds {
     ///
     /// The lesser claim hears the better one at most `I + D + T` after the loss (rule 9: it yields
     /// at once), the better one says so in a heartbeat of its own if claims crossed on the way, and
-    /// the worker closes within `A`. The same holds where both become
+    /// the worker closes within `A` (of a worker that is slow for a while: its `A`). The same holds where both become
     /// ACTIVE within `crossing`, or an operator lets both back in at once. One that does not run closes by its lease, which ends before
     /// `W` after the last heartbeat that it sent (rule 11). On a wire that loses nothing the bound
     /// is zero: never. Three exemptions, counted as a wire that loses: a start with mixed settings

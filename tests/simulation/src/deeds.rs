@@ -32,6 +32,7 @@ impl World {
             Deed::Ask(i, request) => return self.ask(i, request),
             Deed::Reload(i, change) => return self.reload(i, change),
             Deed::Load(bps, latency) => {
+                self.slow_until = now + self.load.1;
                 self.load = (bps, latency);
                 return self.touch(now);
             }
@@ -75,6 +76,9 @@ impl World {
                 self.hosts[i].adopts = (usual, slow, now + length);
                 // A gate that was asked for meanwhile is adopted as late as this.
                 self.wire_bad = self.wire_bad.max(now);
+                let (most, until) = self.slow_worker;
+                let most = if now < until { most.max(slow) } else { slow };
+                self.slow_worker = (most, until.max(now + length + slow));
                 self.disturb(now + length + slow);
             }
             Deed::PullCable(i, side, length) => {

@@ -33,6 +33,8 @@ pub(crate) struct PathWatch {
     pub bad: [Ns; 2],
     /// By path and sender: what the direction does, and since when.
     pub ways: [[(Option<Way>, Ns); 2]; 2],
+    /// Whose worker hung when this was last looked at.
+    pub hung: [bool; 2],
     /// The last time that a link pair was down: then nothing is told of the in-band path.
     pub unlinked: Ns,
 }
@@ -132,6 +134,16 @@ impl World {
         }
         if !self.hosts.iter().all(up) {
             self.paths.unlinked = now;
+        }
+        for i in 0..2 {
+            let process = self.hosts[i].process.as_ref();
+            let hung = process.is_some_and(|p| now < p.worker.hung_until);
+            if std::mem::replace(&mut self.paths.hung[i], hung) && !hung {
+                // What waited for it comes now.
+                for way in &mut self.paths.ways[PathId::InBand.index()] {
+                    way.1 = now;
+                }
+            }
         }
         for path in PathId::ALL {
             let p = path.index();

@@ -47,7 +47,9 @@ impl World {
         } else {
             0
         };
-        since + self.bounds.two_forwarders + longer
+        let (slow, until) = self.slow_worker;
+        let slow = if self.now <= until { slow } else { 0 };
+        since + self.bounds.two_forwarders + longer + slow
     }
 
     /// Check (a), from the last event to the next one: nothing but leases changes in between.
@@ -96,8 +98,9 @@ impl World {
                 continue;
             }
             self.tally.frames += 1;
+            let quick = self.load.1 <= QUICK && sent.at > self.slow_until;
             let steady = sent.at > self.moved + 5 * MS + 2 * self.adoption_at_most();
-            if let Err((check, said)) = frames::judge(number, &sent, steady, self.load.1 <= QUICK) {
+            if let Err((check, said)) = frames::judge(number, &sent, steady, quick) {
                 self.fail(None, check, said);
             }
         }

@@ -105,6 +105,10 @@ pub struct World {
     pub(crate) stations: [(u64, u64); STATIONS],
     pub(crate) dense_until: Ns,
     pub(crate) load: (u64, Ns),
+    /// Frames that were sent before this may wait long for their worker.
+    pub(crate) slow_until: Ns,
+    /// A worker that takes so long to adopt a gate, until then.
+    pub(crate) slow_worker: (Ns, Ns),
     pub(crate) next_request: u64,
     pub(crate) captures: [Vec<Message>; 2],
     /// The last time that something was lost on every path, or was otherwise not to be relied on.
@@ -153,6 +157,8 @@ impl World {
             stations: [(0, 0); STATIONS],
             dense_until: 0,
             load: (2_000_000, 5 * US),
+            slow_until: 0,
+            slow_worker: (0, 0),
             next_request: 0,
             captures: [Vec::new(), Vec::new()],
             wire_bad: 0,

@@ -143,6 +143,13 @@ impl Node {
         if self.phase == Phase::Latched {
             // Rule 16: the card inline, then listening as at start.
             self.out.push(Action::Card(CardCommand::Inline));
+            if self.suspended {
+                // By an operator, before or while it was latched: only a resume ends that.
+                self.enter(Phase::Suspended, Reason::OperatorCleared);
+                return format!(
+                    "latch and {flaps} flaps cleared; suspended: `ha resume` lets it back in"
+                );
+            }
             let listen_from = Some(self.now);
             self.enter(Phase::Init { listen_from }, Reason::OperatorCleared);
             return format!("latch and {flaps} flaps cleared; listening as at start");

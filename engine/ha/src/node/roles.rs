@@ -229,6 +229,16 @@ impl Node {
             self.progress_takeover(state);
             return;
         }
+        if let Some(from) = self.handed_late() {
+            // Rule 8: as long as both gates are open, ours carries what the switches send our way.
+            let deadline = self.now + self.failure_window_with(from).saturating_mul(4);
+            self.phase = Phase::Active {
+                taking_over: Some(TakingOver { from, deadline }),
+            };
+            self.set_gates(GateMode::TakingOver);
+            self.urgent = true;
+            return;
+        }
         if let Some((peer, why)) = self.asked_to_hand_over() {
             self.begin_handover(peer, why, Then::Standby);
             return;
@@ -289,6 +299,21 @@ impl Node {
             // loop, so we are the one who steps back.
             self.leave_active(Reason::HandoverTimedOut, Then::Standby);
         }
+    }
+
+    /// Who was ACTIVE beside us, as neither could know, hands over to us and is still open: it closes
+    /// when its queues are empty, which two gates that carry everything never let them be.
+    fn handed_late(&self) -> Option<u16> {
+        if !self.settings.leased() || self.gates != GateMode::Forward {
+            return None;
+        }
+        self.peers.values().find_map(|peer| {
+            let h = self.fresh_heartbeat(peer)?;
+            let leaves = h.role == Role::Active
+                && h.flags.has(Flags::HANDING_OVER | Flags::GATE_OPEN)
+                && h.successor == self.instance;
+            leaves.then_some(peer.instance())
+        })
     }
 
     fn asked_to_hand_over(&self) -> Option<(u16, Reason)> {

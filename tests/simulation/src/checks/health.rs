@@ -327,14 +327,17 @@ impl Oracle {
                 Session::Refused
             };
         }
+        // A session that misses no slot gives way to a larger boot id that shows that it hears us.
+        // One that missed a slot gives way to any larger one, and to a smaller one that shows it; to
+        // one of the past only when it is gone.
         let largest = self.largest.get(&message.instance).copied().unwrap_or(0);
-        if message.boot > largest {
+        let alive = peer.is_some_and(|p| p.there() && p.silent_slots() == 0);
+        let larger = message.boot > largest;
+        if larger && !alive {
             return Session::New;
         }
-        // A session is over when it missed a slot and a newer one shows that it hears us.
-        let alive = |p: &Judged| p.there() && p.silent_slots() == 0;
-        let closed = peer.is_some_and(|p| alive(p) || p.past.contains(&message.boot));
-        if message.boot == 0 || closed {
+        let past = peer.is_some_and(|p| p.there() && p.past.contains(&message.boot));
+        if message.boot == 0 || !larger && (alive || past) {
             return Session::Refused;
         }
         match &message.body {
