@@ -300,7 +300,7 @@ impl Peer {
     /// lately in this very run, which no capture can. It is believed without when it is the largest
     /// ever heard from this instance (boot ids grow with the peer's clock), as soon as the session
     /// before misses a slot. A smaller one (the peer's clock was set back, or this is an old
-    /// capture) needs both: the proof and the missed slot.
+    /// capture) needs the proof, and that the session before missed a slot or never gave any.
     ///
     /// # Errors
     /// [`Refusal`] when the message is a replay or of a session of the past.
@@ -328,7 +328,8 @@ impl Peer {
         let believed = if newest {
             over || proven
         } else {
-            over && proven && !past
+            // Of two that are heard the one that shows that it hears us is the one that lives.
+            proven && !past && (over || self.hears_us_at.is_none())
         };
         if boot == 0 || !(believed || faults::on(Fault::BootIdUnchecked)) {
             return Err(Refusal::OldSession);

@@ -118,6 +118,8 @@ impl Node {
         if !known && self.unproven.len() >= MAX_PEERS {
             return;
         }
+        // It must not miss that we are here any more than one that we believe.
+        self.urgent |= heartbeat.flags.has(Flags::LISTENING) && self.carrying();
         let echo = Echo {
             instance: message.instance,
             boot: message.boot,

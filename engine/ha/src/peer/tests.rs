@@ -468,6 +468,7 @@ fn rule_05_a_clock_set_back_does_not_displace_a_living_session() {
         echoes: vec![echo(60)],
         ..heartbeat()
     };
+    bench.say(at(2000), 5, 11, fresh.clone()).unwrap();
     assert_eq!(
         bench.say(at(2010), 3, 1, fresh.clone()),
         Err(Refusal::OldSession)
@@ -498,6 +499,22 @@ fn rule_05_a_larger_boot_id_does_not_displace_a_living_session_without_proof() {
     bench.judge(at(2100), false);
     bench.beat(at(2110), 6, 1).unwrap();
     assert_eq!(bench.peer.boot(), 6, "a slot was missed");
+}
+
+/// Found by the simulation (seed 500981): after a long sleep the queue holds a dead session with the
+/// larger boot id, and the living one after it.
+#[test]
+fn rule_05_a_session_that_hears_us_replaces_one_that_never_showed_it() {
+    let mut bench = Bench::healthy(3, at(2000));
+    let fresh = Heartbeat {
+        echoes: vec![echo(60)],
+        ..heartbeat()
+    };
+    assert_eq!(bench.beat(at(2010), 4, 1), Err(Refusal::OldSession));
+    bench.say(at(2010), 4, 2, fresh.clone()).unwrap();
+    assert_eq!(bench.peer.boot(), 4);
+    let refused = Err(Refusal::OldSession);
+    assert_eq!(bench.say(at(2020), 3, 1, fresh), refused, "4 hears us");
 }
 
 /// Found by the simulation (seed 502357): after such a capture the peer itself was refused for ever.

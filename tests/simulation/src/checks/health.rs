@@ -102,6 +102,8 @@ pub struct Judged {
     ways: [Way; 2],
     /// Its health.
     pub health: Health,
+    /// The session showed that it hears us.
+    proven: bool,
     /// It said goodbye.
     goodbye: bool,
     /// Heartbeats taken: each counts once, by whatever path it came first.
@@ -119,6 +121,7 @@ impl Judged {
             past: Vec::new(),
             ways: [Way::new(now), Way::new(now)],
             health: Health::Unknown,
+            proven: false,
             goodbye: false,
             heartbeats: 0,
             newest: 0,
@@ -181,6 +184,7 @@ impl Judged {
             self.past.push(self.boot);
         }
         self.boot = boot;
+        self.proven = false;
         self.newest = 0;
         for way in &mut self.ways {
             way.seq = None;
@@ -300,19 +304,19 @@ impl Oracle {
         }
     }
 
-    fn recent(&self, echoes: &[Echo], now: Time, settings: &Settings) -> Session {
+    fn recent(&self, echoes: &[Echo], now: Time, settings: &Settings) -> bool {
         let window = settings.failure_window().max(settings.interval * 3);
         let ours = echoes
             .iter()
             .find(|e| e.instance == self.instance && e.boot == self.boot);
         let Some(echo) = ours else {
-            return Session::Refused;
+            return false;
         };
         // Of what we sent ourselves: an address share in between is as old as its neighbours.
         let recent = self.sent.iter().find(|&&(_, at)| now.since(at) < window);
         match recent {
-            Some(&(seq, _)) if echo.seq >= seq => Session::New,
-            _ => Session::Refused,
+            Some(&(seq, _)) => echo.seq >= seq,
+            None => false,
         }
     }
 
@@ -328,8 +332,8 @@ impl Oracle {
             };
         }
         // A session that misses no slot gives way to a larger boot id that shows that it hears us.
-        // One that missed a slot gives way to any larger one, and to a smaller one that shows it; to
-        // one of the past only when it is gone.
+        // One that missed a slot gives way to any larger one; it, and one that never showed that it
+        // hears us, to a smaller one that shows it; to one of the past only when it is gone.
         let largest = self.largest.get(&message.instance).copied().unwrap_or(0);
         let alive = peer.is_some_and(|p| p.there() && p.silent_slots() == 0);
         let larger = message.boot > largest;
@@ -337,11 +341,13 @@ impl Oracle {
             return Session::New;
         }
         let past = peer.is_some_and(|p| p.there() && p.past.contains(&message.boot));
-        if message.boot == 0 || !larger && (alive || past) {
+        let hears = alive && peer.is_some_and(|p| p.proven);
+        if message.boot == 0 || !larger && (hears || past) {
             return Session::Refused;
         }
         match &message.body {
-            Body::Heartbeat(h) => self.recent(&h.echoes, now, settings),
+            Body::Heartbeat(h) if self.recent(&h.echoes, now, settings) => Session::New,
+            Body::Heartbeat(_) => Session::Refused,
             Body::Macs(_) => Session::Refused,
         }
     }
@@ -351,6 +357,10 @@ impl Oracle {
         if matches!(session, Session::Refused) {
             return;
         }
+        let hears = match &message.body {
+            Body::Heartbeat(h) => self.recent(&h.echoes, now, settings),
+            Body::Macs(_) => false,
+        };
         let peer = self
             .peers
             .entry(message.instance)
@@ -362,6 +372,7 @@ impl Oracle {
         }
         peer.number(message.seq, message.path);
         if let Body::Heartbeat(heartbeat) = &message.body {
+            peer.proven |= hears && message.seq > peer.newest;
             peer.hear(now, message, heartbeat, settings);
         }
         peer.sum_up();
