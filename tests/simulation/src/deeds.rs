@@ -161,14 +161,14 @@ impl World {
     fn reload(&mut self, i: usize, change: Change) {
         let host = &mut self.hosts[i];
         let settings = &mut host.settings;
-        let before = settings.failure_window();
+        let before = settings.clone();
         match change {
             Change::FailureThreshold(n) => settings.failure_threshold = n,
             Change::IntervalMs(ms) => settings.interval = std::time::Duration::from_millis(ms),
             Change::Preempt(on) => settings.preempt = on,
             Change::MaxFlaps(n) => settings.max_flaps = n,
         }
-        if settings.failure_window() < before {
+        if settings.failure_window() < before.failure_window() {
             // The peer's lease counts with the window that it was told last.
             self.wire_bad = self.wire_bad.max(self.now);
         }
@@ -176,6 +176,7 @@ impl World {
         host.watch.reloaded = self.now;
         self.unsteady = self.now;
         if let Some(process) = &mut host.process {
+            process.oracle.reloaded(&before, &settings);
             process.node.apply(settings, 7);
             self.wake(i, self.now);
         }

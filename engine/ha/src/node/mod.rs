@@ -113,6 +113,9 @@ pub struct Node {
     boot: u64,
     config_digest: u64,
     settings: Settings,
+    /// A reload lowered the failure threshold: the one before counts for as long as the peers need to
+    /// hear of it; `None`: the step after the reload sets the end.
+    eased: Option<(u8, Option<Time>)>,
 
     phase: Phase,
     epoch: u64,
@@ -214,6 +217,7 @@ impl Node {
             boot: *boot,
             config_digest: *config_digest,
             settings: settings.clone(),
+            eased: None,
             phase: Phase::Init { listen_from: None },
             epoch: saved.epoch,
             tenure: 0,
@@ -312,6 +316,7 @@ impl Node {
         self.gates_adopted = observation.gates_adopted && self.gates_set_at < self.now;
         self.announcements_pending = observation.announcements_pending;
         let late = self.note_lateness();
+        self.note_eased();
 
         self.check_lease();
         for message in observation.messages {
@@ -382,6 +387,9 @@ impl Node {
             self.monitor.begin_tenure();
         }
         self.meter.set_interval(settings.bandwidth_interval);
+        // Rule 24: what the peers do by the threshold that they know must not be held against them.
+        let before = self.thresholds().failure;
+        self.eased = (settings.failure_threshold < before).then_some((before, None));
         self.settings = settings;
         self.config_digest = config_digest;
         self.next_send = self.next_send.min(self.now + self.settings.interval);
@@ -391,10 +399,25 @@ impl Node {
 
     // --- small helpers that every part uses ---
 
+    fn note_eased(&mut self) {
+        let now = self.now;
+        match self.eased {
+            Some((before, None)) => {
+                let until = now + self.settings.interval * u32::from(before);
+                self.eased = Some((before, Some(until)));
+            }
+            Some((_, Some(until))) if now >= until => self.eased = None,
+            _ => {}
+        }
+    }
+
     fn thresholds(&self) -> Thresholds {
         Thresholds {
             interval: self.settings.interval,
-            failure: self.settings.failure_threshold,
+            failure: match self.eased {
+                Some((before, _)) => before.max(self.settings.failure_threshold),
+                None => self.settings.failure_threshold,
+            },
             recovery: self.settings.recovery_threshold,
         }
     }

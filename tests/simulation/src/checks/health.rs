@@ -206,7 +206,14 @@ impl Judged {
         way.seq = Some(seq);
     }
 
-    fn hear(&mut self, now: Time, message: &Message, heartbeat: &Heartbeat, settings: &Settings) {
+    fn hear(
+        &mut self,
+        now: Time,
+        message: &Message,
+        heartbeat: &Heartbeat,
+        settings: &Settings,
+        threshold: u8,
+    ) {
         let way = &mut self.ways[message.path.index()];
         if message.seq <= self.newest {
             // The same again by the other path, or one that was overtaken: it shows that the path
@@ -214,7 +221,7 @@ impl Judged {
             // gone.
             let window = self.last.as_ref().map_or(Duration::ZERO, |last| {
                 let interval = last.interval.max(settings.interval);
-                interval * u32::from(settings.failure_threshold)
+                interval * u32::from(threshold)
             });
             let sent = self.last.as_ref().map(|last| last.tx_time);
             let old = sent.is_some_and(|sent| sent.since(heartbeat.tx_time) > window);
@@ -236,9 +243,8 @@ impl Judged {
         }
     }
 
-    fn judge(&mut self, now: Time, late: bool, settings: &Settings) {
+    fn judge(&mut self, now: Time, late: bool, settings: &Settings, threshold: u8) {
         let interval = self.interval(settings.interval);
-        let threshold = settings.failure_threshold;
         for path in Path::ALL {
             let gaps = path == Path::HaPort;
             self.ways[path.index()].judge(now, late, interval, threshold, gaps);
@@ -261,6 +267,10 @@ pub struct Oracle {
     promised: Option<Time>,
     /// The last step was late by more than half an interval (rule 3).
     late: bool,
+    /// A reload lowered the threshold: the one before, and until when it counts.
+    eased: Option<(u8, Option<Time>)>,
+    /// The failure threshold that counts in this step.
+    threshold: u8,
 }
 
 enum Session {
@@ -281,6 +291,29 @@ impl Oracle {
             sent: VecDeque::new(),
             promised: None,
             late: false,
+            eased: None,
+            threshold: 1,
+        }
+    }
+
+    /// The configuration was reloaded. Rule 24: a lower threshold counts when one window by the one
+    /// before has passed since the next step, by when every peer knows of it.
+    pub fn reloaded(&mut self, before: &Settings, now: &Settings) {
+        let counted = self.eased.map_or(0, |(threshold, _)| threshold);
+        let counted = counted.max(before.failure_threshold);
+        self.eased = (now.failure_threshold < counted).then_some((counted, None));
+    }
+
+    fn ease(&mut self, now: Time, settings: &Settings) {
+        self.threshold = settings.failure_threshold;
+        let Some((before, until)) = &mut self.eased else {
+            return;
+        };
+        let end = *until.get_or_insert(now + settings.interval * u32::from(*before));
+        if now < end {
+            self.threshold = self.threshold.max(*before);
+        } else {
+            self.eased = None;
         }
     }
 
@@ -373,7 +406,7 @@ impl Oracle {
         peer.number(message.seq, message.path);
         if let Body::Heartbeat(heartbeat) = &message.body {
             peer.proven |= hears && message.seq > peer.newest;
-            peer.hear(now, message, heartbeat, settings);
+            peer.hear(now, message, heartbeat, settings, self.threshold);
         }
         peer.sum_up();
     }
@@ -391,11 +424,12 @@ impl Oracle {
             .is_some_and(|due| now.since(due) > settings.interval / 2);
         self.promised = Some(node.next_deadline());
         self.late = late;
+        self.ease(now, settings);
         for message in messages {
             self.take(message, now, settings);
         }
         for peer in self.peers.values_mut() {
-            peer.judge(now, late, settings);
+            peer.judge(now, late, settings, self.threshold);
         }
         self.compare(node)
     }
