@@ -294,7 +294,7 @@ impl Peer {
             .map_or(own, |r| r.heartbeat.interval.max(own))
     }
 
-    /// Takes the sequence number of any message; the first gate of rule 5.
+    /// Takes the sequence number of any message; the first gate of rule 5. `interval`: our own.
     ///
     /// A new boot id is a new session. What proves it is that it echoes something that we sent
     /// lately in this very run, which no capture can. It is believed without when it is the largest
@@ -306,8 +306,8 @@ impl Peer {
     /// [`Refusal`] when the message is a replay or of a session of the past.
     pub fn admit(
         &mut self,
-        boot: u64,
-        seq: u64,
+        (now, interval): (Time, Duration),
+        (boot, seq): (u64, u64),
         path: Path,
         echoes: &[Echo],
         own: &OwnSession,
@@ -318,7 +318,10 @@ impl Peer {
         let newest = boot > self.highest_boot;
         // A process that was restarted at once is heard before the silence of the one before it is
         // long enough to be a failure; a session that misses no slot is not replaced without proof.
-        let over = !self.present() || self.missed() > 0;
+        // What slept through a slot finds both in its queue, before it has judged anything.
+        let slot = self.interval(interval);
+        let slept = self.last.as_ref().is_some_and(|r| now.since(r.at) >= slot);
+        let over = !self.present() || self.missed() > 0 || slept;
         let proven = echoes
             .iter()
             .any(|e| e.instance == own.instance && e.boot == own.boot && e.seq >= own.recent_seq);

@@ -73,8 +73,11 @@ pub struct Bounds {
     /// How long after a path became good both ways no alarm about it stands at either end:
     /// `2 (I + D + T) + T`.
     pub path_clear: Ns,
-    /// Rule 12: how long after the HA path died nothing that can wait is under way any more:
-    /// `W + I + (I + D + T)` (both know it) `+ 3 W + handover` (what was begun ends, or times out).
+    /// Rule 12: how long after the HA path died both know it, and begin nothing that can wait:
+    /// `W + I + (I + D + T) + T`.
+    pub known: Ns,
+    /// How long after that nothing of that kind is under way any more: `known + 3 W + handover` (what
+    /// was begun ends, or times out).
     pub frozen: Ns,
     /// Check (f): how long a stop or a forced suspension may take, counted while the instance runs:
     /// `3 W (asking in vain) + W (draining) + 3 I + 400 ms`.
@@ -132,7 +135,8 @@ impl Bounds {
             path_raise: silence + window + interval + turn,
             path_raise_untried: silence + grace + turn,
             path_clear: 2 * word + turn,
-            frozen: silence + 3 * window + handover,
+            known: silence + turn,
+            frozen: silence + turn + 3 * window + handover,
             interval,
             window,
             shortest_window: ns(least_i) * u64::from(least_n),

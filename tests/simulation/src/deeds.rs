@@ -50,6 +50,10 @@ impl World {
             }
             Deed::PullHaCable(length) => {
                 self.wire.pull(now + length);
+                if !self.established(PathId::InBand) {
+                    // What was under way is lost.
+                    self.wire_bad = self.wire_bad.max(now);
+                }
                 return self.disturb_path(PathId::HaPort, now + length);
             }
             _ => {}

@@ -17,6 +17,7 @@ pub mod faults;
 pub mod host;
 pub mod in_band;
 pub mod network;
+mod path_deeds;
 mod paths;
 pub mod random;
 pub mod scenario;

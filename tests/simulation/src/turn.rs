@@ -27,6 +27,12 @@ fn read(process: &mut Process, now: Ns) -> Vec<Message> {
     messages
 }
 
+/// A hand-over that begins for a reason that could wait.
+fn begun(event: &twinline_ha::Event) -> Option<Reason> {
+    let waits = matches!(event.why, Reason::Preempted | Reason::BandwidthBelowMinimum);
+    (waits && matches!(event.subject, Subject::Handover { .. })).then_some(event.why)
+}
+
 /// What a step did, for the checks.
 #[derive(Default)]
 struct Done {
@@ -281,6 +287,12 @@ impl World {
             && last.0 == Default::default()
         {
             *last = host.file.clone();
+        }
+        if let Some(why) = done.events.iter().find_map(begun)
+            && self.ha_known_dead()
+        {
+            let said = format!("hands over ({why}) though the HA path is dead (rule 12)");
+            findings.push((Check::Paths, said));
         }
         let moves = done
             .events

@@ -170,6 +170,12 @@ impl World {
         since.is_some_and(|since| self.now > since + self.bounds.frozen)
     }
 
+    /// Rule 12: both know that the HA path is dead.
+    pub(crate) fn ha_known_dead(&self) -> bool {
+        let since = self.ha_dead_since();
+        since.is_some_and(|since| self.now > since + self.bounds.known)
+    }
+
     /// Rule 18: an unfit ACTIVE does not stay while a fit peer stands by that it hears.
     fn check_unfit(&mut self) {
         let patience = 4 * self.bounds.window + self.bounds.handover + SEC;

@@ -43,7 +43,9 @@ impl Node {
             Body::Macs(_) => &[],
         };
         let session = peer.boot();
-        let accepted = match peer.admit(message.boot, message.seq, message.path, echoes, &own) {
+        let clock = (now, thresholds.interval);
+        let number = (message.boot, message.seq);
+        let accepted = match peer.admit(clock, number, message.path, echoes, &own) {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 let cause = match refusal {

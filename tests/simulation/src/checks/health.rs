@@ -108,7 +108,9 @@ pub struct Judged {
     goodbye: bool,
     /// Heartbeats taken: each counts once, by whatever path it came first.
     heartbeats: u64,
-    /// The sequence number of the last one.
+    /// When the last one came.
+    last_at: Time,
+    /// Its sequence number.
     newest: u64,
     /// The last one.
     pub last: Option<Heartbeat>,
@@ -124,6 +126,7 @@ impl Judged {
             proven: false,
             goodbye: false,
             heartbeats: 0,
+            last_at: now,
             newest: 0,
             last: None,
         }
@@ -231,6 +234,7 @@ impl Judged {
             return;
         }
         self.newest = message.seq;
+        self.last_at = now;
         self.heartbeats += 1;
         self.last = Some(heartbeat.clone());
         self.goodbye = heartbeat.flags.has(Flags::STOPPING);
@@ -364,11 +368,14 @@ impl Oracle {
                 Session::Refused
             };
         }
-        // A session that misses no slot gives way to a larger boot id that shows that it hears us.
+        // A session that misses no slot (judged or not) gives way to a larger boot id that shows that it hears us.
         // One that missed a slot gives way to any larger one; it, and one that never showed that it
         // hears us, to a smaller one that shows it; to one of the past only when it is gone.
         let largest = self.largest.get(&message.instance).copied().unwrap_or(0);
-        let alive = peer.is_some_and(|p| p.there() && p.silent_slots() == 0);
+        let alive = peer.is_some_and(|p| {
+            let slept = now.since(p.last_at) >= p.interval(settings.interval);
+            p.there() && p.silent_slots() == 0 && !slept
+        });
         let larger = message.boot > largest;
         if larger && !alive {
             return Session::New;
