@@ -298,9 +298,9 @@ impl Peer {
     ///
     /// A new boot id is a new session. What proves it is that it echoes something that we sent
     /// lately in this very run, which no capture can. It is believed without when it is the largest
-    /// ever heard from this instance (boot ids grow with the peer's clock), as soon as the session
-    /// before misses a slot. A smaller one (the peer's clock was set back, or this is an old
-    /// capture) needs the proof, and that the session before missed a slot or never gave any.
+    /// ever heard from this instance (boot ids grow with the peer's clock), unless the session before
+    /// gave the proof and misses no slot. A smaller one (the peer's clock was set back, or this is an
+    /// old capture) needs the proof, and that the session before missed a slot or never gave any.
     ///
     /// # Errors
     /// [`Refusal`] when the message is a replay or of a session of the past.
@@ -317,11 +317,13 @@ impl Peer {
         }
         let newest = boot > self.highest_boot;
         // A process that was restarted at once is heard before the silence of the one before it is
-        // long enough to be a failure; a session that misses no slot is not replaced without proof.
+        // long enough to be a failure; a session that shows that it hears us and misses no slot is
+        // not replaced without proof.
         // What slept through a slot finds both in its queue, before it has judged anything.
         let slot = self.interval(interval);
         let slept = self.last.as_ref().is_some_and(|r| now.since(r.at) >= slot);
-        let over = !self.present() || self.missed() > 0 || slept;
+        let never = self.hears_us_at.is_none();
+        let over = !self.present() || self.missed() > 0 || slept || never;
         let proven = echoes
             .iter()
             .any(|e| e.instance == own.instance && e.boot == own.boot && e.seq >= own.recent_seq);
@@ -331,8 +333,7 @@ impl Peer {
         let believed = if newest {
             over || proven
         } else {
-            // Of two that are heard the one that shows that it hears us is the one that lives.
-            proven && !past && (over || self.hears_us_at.is_none())
+            over && proven && !past
         };
         if boot == 0 || !(believed || faults::on(Fault::BootIdUnchecked)) {
             return Err(Refusal::OldSession);

@@ -368,21 +368,20 @@ impl Oracle {
                 Session::Refused
             };
         }
-        // A session that misses no slot (judged or not) gives way to a larger boot id that shows that it hears us.
-        // One that missed a slot gives way to any larger one; it, and one that never showed that it
-        // hears us, to a smaller one that shows it; to one of the past only when it is gone.
+        // A session that showed that it hears us and misses no slot (judged or not) gives way only to
+        // a larger boot id that shows it as well. Any other gives way to a larger one as it is, and
+        // to a smaller one that shows it; to one of the past only when it is gone.
         let largest = self.largest.get(&message.instance).copied().unwrap_or(0);
         let alive = peer.is_some_and(|p| {
             let slept = now.since(p.last_at) >= p.interval(settings.interval);
-            p.there() && p.silent_slots() == 0 && !slept
+            p.there() && p.silent_slots() == 0 && !slept && p.proven
         });
         let larger = message.boot > largest;
         if larger && !alive {
             return Session::New;
         }
         let past = peer.is_some_and(|p| p.there() && p.past.contains(&message.boot));
-        let hears = alive && peer.is_some_and(|p| p.proven);
-        if message.boot == 0 || !larger && (hears || past) {
+        if message.boot == 0 || !larger && (alive || past) {
             return Session::Refused;
         }
         match &message.body {
