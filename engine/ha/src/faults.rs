@@ -43,6 +43,24 @@ pub enum Fault {
     LeaseByOwnThreshold,
     /// Rule 11: no listening after the lease ran out.
     LeaseExpiryDeaf,
+    /// Rule 12: what comes in-band says nothing of the peer.
+    InBandIgnored,
+    /// Rule 12: the peer is as ill as on the worse path.
+    WorsePathCounts,
+    /// Rule 12: a gap in-band, where not every message is sent, counts as a loss.
+    InBandGapIsLoss,
+    /// Rule 12: what was overtaken on the other path is believed like news.
+    OvertakenIsNews,
+    /// Rule 12: the death of the HA path alone makes the PASSIVE instance take over.
+    HaPathMovesRole,
+    /// Rule 12: a dead HA path holds back neither preemption nor the bandwidth trigger.
+    NothingFrozen,
+    /// Rule 12: both paths dead, and an instance without links promotes itself.
+    CutOffPromotes,
+    /// Rule 12: no alarm about a path.
+    PathAlarmMissing,
+    /// Rule 12: an alarm about a path is never cleared.
+    PathAlarmStands,
     /// Rule 13: the flaps are not written to the state file.
     FlapsNotPersisted,
     /// Rule 13: a death while ACTIVE is no flap.
@@ -72,7 +90,7 @@ mod chosen {
 
     impl Fault {
         /// Every fault.
-        pub const ALL: [Self; 26] = [
+        pub const ALL: [Self; 35] = [
             Self::ThresholdLate,
             Self::ThresholdEarly,
             Self::PeerIntervalIgnored,
@@ -91,6 +109,15 @@ mod chosen {
             Self::LeaseGuardDropped,
             Self::LeaseByOwnThreshold,
             Self::LeaseExpiryDeaf,
+            Self::InBandIgnored,
+            Self::WorsePathCounts,
+            Self::InBandGapIsLoss,
+            Self::OvertakenIsNews,
+            Self::HaPathMovesRole,
+            Self::NothingFrozen,
+            Self::CutOffPromotes,
+            Self::PathAlarmMissing,
+            Self::PathAlarmStands,
             Self::FlapsNotPersisted,
             Self::DeathNotCounted,
             Self::LatchIgnored,

@@ -52,6 +52,12 @@ impl Flaps {
         self.times.push_back(now);
     }
 
+    /// How many are kept: after [`Self::prune`] those within the window.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.times.len()
+    }
+
     /// How many lie within `window`.
     #[must_use]
     pub fn count(&self, now: Time, window: Duration) -> u32 {

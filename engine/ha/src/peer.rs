@@ -41,7 +41,7 @@ pub struct OwnSession {
 pub struct Accepted {
     /// The peer runs a new session: it was restarted.
     pub new_boot: bool,
-    /// It is newer than all that came before it, on any path.
+    /// It is newer than every heartbeat before it, on any path.
     pub news: bool,
     /// Heartbeats that the sequence says were lost since the last one.
     pub lost: u64,
@@ -78,6 +78,9 @@ pub struct Peer {
     retired: [u64; RETIRED],
     /// The largest sequence number of the session, on any path.
     seq: u64,
+    /// That of its last heartbeat: an address share may overtake a heartbeat on the other path, and
+    /// says nothing of what that says.
+    newest: u64,
     tracks: [Track; 2],
     health: Health,
     last: Option<Received>,
@@ -112,6 +115,7 @@ impl Peer {
             highest_boot,
             retired: [0; RETIRED],
             seq: 0,
+            newest: 0,
             tracks: [Track::new(now), Track::new(now)],
             health: Health::Unknown,
             last: None,
@@ -290,19 +294,20 @@ impl Peer {
             .map_or(own, |r| r.heartbeat.interval.max(own))
     }
 
-    /// Takes the sequence number of any message; the first gate of rule 5.
+    /// Takes the sequence number of any message; the first gate of rule 5. `interval`: our own.
     ///
-    /// A new boot id is a new session. It is believed at once when it is the largest ever heard
-    /// from this instance (boot ids grow with the peer's clock). A smaller one (the peer's clock
-    /// was set back, or this is an old capture) is believed only while no session is heard and
-    /// when it echoes something that we sent lately in this very run, which no capture can.
+    /// A new boot id is a new session. What proves it is that it echoes something that we sent
+    /// lately in this very run, which no capture can. It is believed without when it is the largest
+    /// ever heard from this instance (boot ids grow with the peer's clock), unless the session before
+    /// gave the proof and misses no slot. A smaller one (the peer's clock was set back, or this is an
+    /// old capture) needs the proof, and that the session before missed a slot or never gave any.
     ///
     /// # Errors
     /// [`Refusal`] when the message is a replay or of a session of the past.
     pub fn admit(
         &mut self,
-        boot: u64,
-        seq: u64,
+        (now, interval): (Time, Duration),
+        (boot, seq): (u64, u64),
         path: Path,
         echoes: &[Echo],
         own: &OwnSession,
@@ -312,14 +317,25 @@ impl Peer {
         }
         let newest = boot > self.highest_boot;
         // A process that was restarted at once is heard before the silence of the one before it is
-        // long enough to be a failure; a session that misses no slot is never replaced.
-        let over = !self.present() || self.missed() > 0;
-        let proven = over
-            && !self.retired.contains(&boot)
-            && echoes.iter().any(|e| {
-                e.instance == own.instance && e.boot == own.boot && e.seq >= own.recent_seq
-            });
-        if boot == 0 || !(newest || proven || faults::on(Fault::BootIdUnchecked)) {
+        // long enough to be a failure; a session that shows that it hears us and misses no slot is
+        // not replaced without proof.
+        // What slept through a slot finds both in its queue, before it has judged anything.
+        let slot = self.interval(interval);
+        let slept = self.last.as_ref().is_some_and(|r| now.since(r.at) >= slot);
+        let never = self.hears_us_at.is_none();
+        let over = !self.present() || self.missed() > 0 || slept || never;
+        let proven = echoes
+            .iter()
+            .any(|e| e.instance == own.instance && e.boot == own.boot && e.seq >= own.recent_seq);
+        // One of the past comes back only where nobody is there any more: then what took its place
+        // was a capture.
+        let past = self.retired.contains(&boot) && self.present();
+        let believed = if newest {
+            over || proven
+        } else {
+            over && proven && !past
+        };
+        if boot == 0 || !(believed || faults::on(Fault::BootIdUnchecked)) {
             return Err(Refusal::OldSession);
         }
         let new_boot = self.boot != 0;
@@ -332,6 +348,7 @@ impl Peer {
         self.boot = boot;
         self.highest_boot = self.highest_boot.max(boot);
         self.seq = seq;
+        self.newest = 0;
         for track in &mut self.tracks {
             track.begin_session();
         }
@@ -353,7 +370,7 @@ impl Peer {
 
     /// The number of a message of the session that runs.
     fn number(&mut self, seq: u64, path: Path) -> Result<Accepted, Refusal> {
-        let news = seq > self.seq;
+        let news = seq > self.newest || faults::on(Fault::OvertakenIsNews);
         let track = self.track_mut(path);
         if track.begun && seq <= track.seq {
             if faults::on(Fault::SequenceUnchecked) {
@@ -372,6 +389,9 @@ impl Peer {
         let lost = match path {
             // That of a session that was first heard in-band has no gap to show yet.
             Path::HaPort if track.begun => seq - track.seq - 1,
+            Path::InBand if track.begun && faults::on(Fault::InBandGapIsLoss) => {
+                seq - track.seq - 1
+            }
             Path::HaPort | Path::InBand => 0,
         };
         track.begun = true;
@@ -416,6 +436,8 @@ impl Peer {
             }
             return self.sum_up();
         }
+        // `admit` has just put its number there.
+        self.newest = self.track(path).seq;
         self.heartbeats = self.heartbeats.saturating_add(1);
         if !self.live() {
             self.heard_since = None;
@@ -506,7 +528,10 @@ impl Peer {
         let heard = || self.tracks.iter().filter(|t| t.last_at().is_some());
         let live = || heard().filter(|t| t.live());
         let any = |health| live().any(|t| t.health() == health);
-        let to = if any(Health::Healthy) {
+        let worse = faults::on(Fault::WorsePathCounts) && heard().any(|t| !t.live());
+        let to = if worse {
+            Health::Unhealthy
+        } else if any(Health::Healthy) {
             Health::Healthy
         } else if any(Health::Unknown) {
             Health::Unknown

@@ -3,12 +3,14 @@
 use std::time::Duration;
 use twinline_ha::{
     GateMode, Message, Node, NodeConfig, Request, RequestId, Role, SavedState, Settings, Side,
+    Topology,
 };
 
-use crate::checks::health::Oracle;
+use crate::checks::health::{Judged, Oracle};
 use crate::checks::operator::Owed;
 use crate::checks::roles::{Memory, Watch};
 use crate::clock::{HostClock, MS, Ns, US, ns};
+use crate::in_band::DataPorts;
 use crate::network::index;
 use crate::scenario::{HostPlan, StateFile};
 use crate::worker::Worker;
@@ -24,6 +26,8 @@ pub struct Process {
     pub boot: u64,
     /// What arrived at the HA port and was not read yet.
     pub inbox: Vec<Message>,
+    /// The data ports, if heartbeats go in-band.
+    pub in_band: Option<DataPorts>,
     /// What operators asked for.
     pub requests: Vec<(RequestId, Request)>,
     /// When the next turn is, and which of the planned turns counts.
@@ -50,7 +54,7 @@ pub struct Host {
     /// The configuration file.
     pub settings: Settings,
     /// The process, if one runs.
-    pub process: Option<Process>,
+    pub process: Option<Box<Process>>,
     /// What is watched over restarts.
     pub watch: Watch,
     /// The state file, and what it ought to hold.
@@ -135,11 +139,13 @@ impl Host {
         self.watch.start(now, local, memory, &self.settings);
         self.held_down = [false; 2];
         self.stalled_until = 0;
-        self.process = Some(Process {
+        let series = self.settings.topology == Topology::Series;
+        self.process = Some(Box::new(Process {
             node: Node::new(config, local, self.clock.unix_ms(now)),
             worker: Worker::new(number, now),
             boot,
             inbox: Vec::new(),
+            in_band: self.settings.in_band.then(|| DataPorts::new(series)),
             requests: Vec::new(),
             wake: None,
             links_due: now,
@@ -147,7 +153,7 @@ impl Host {
             oracle: Oracle::new(self.instance, boot, state.boots),
             owed: Owed::default(),
             exited: false,
-        });
+        }));
     }
 
     /// The length of a turn of the management core.
@@ -193,6 +199,15 @@ impl Host {
     pub fn stands(&self) -> bool {
         let out = self.watch.memory.latched || self.watch.memory.suspended || self.watch.stopping;
         self.process.is_some() && !out
+    }
+
+    /// Rule 12: hears nobody on either path, and its own links are below the minimum.
+    #[must_use]
+    pub fn cut_off(&self, peer: u16) -> bool {
+        self.process.as_ref().is_some_and(|p| {
+            let there = p.oracle.peer(peer).is_some_and(Judged::there);
+            p.in_band.is_some() && p.node.links_below_minimum() && !there
+        })
     }
 
     /// In the midst of a hand-over, on either side of it.

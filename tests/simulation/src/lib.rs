@@ -1,5 +1,5 @@
-//! A whole cluster in simulation: instances, management cores, workers, the HA wire, switches and
-//! cables around the real [`twinline_ha::Node`], on a virtual clock. One seed makes one run.
+//! A whole cluster in simulation: instances, management cores, workers, both heartbeat paths,
+//! switches and cables around the real [`twinline_ha::Node`], on a virtual clock. One seed makes one run.
 //!
 //! [`Scenario::of`] draws what happens, [`World`] makes it happen and checks at every step;
 //! [`checks`] says what is checked and [`bounds`] by which formulas. [`search`] runs seeds and
@@ -12,13 +12,19 @@ pub mod bounds;
 pub mod catalogue;
 pub mod checks;
 pub mod clock;
+mod deeds;
 pub mod faults;
 pub mod host;
+pub mod in_band;
 pub mod network;
+mod path_deeds;
+mod paths;
 pub mod random;
 pub mod scenario;
 pub mod search;
+mod traffic;
 mod turn;
+mod watch;
 pub mod wire;
 pub mod worker;
 pub mod world;

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
+use twinline_simulation::clock::SEC;
 use twinline_simulation::search::{Outcome, run, search, shortest};
 
 /// A whole cluster in simulation: one seed, one run of 60 virtual seconds.
@@ -135,6 +136,7 @@ fn seeds(options: &Options, threads: usize) -> ExitCode {
         sums.1.changes += t.changes;
         sums.1.handovers += t.handovers;
         sums.1.settled += t.settled;
+        sums.1.one_path += t.one_path;
         sums.1.doubled += t.doubled;
         if outcome.violation.is_some() {
             sums.2.push(outcome.clone());
@@ -148,8 +150,14 @@ fn seeds(options: &Options, threads: usize) -> ExitCode {
     let rate = ran as f64 / took.as_secs_f64().max(1e-9);
     println!(
         "{ran} seeds in {took:.1?} on {threads} threads ({rate:.0} seeds/s): {} steps, {} events, \
-         {} frames judged, {} role changes, {} hand-overs in a healthy network",
-        tally.steps, tally.events, tally.frames, tally.changes, tally.handovers
+         {} frames judged, {} role changes, {} hand-overs in a healthy network, {} s healthy by one \
+         of two paths",
+        tally.steps,
+        tally.events,
+        tally.frames,
+        tally.changes,
+        tally.handovers,
+        tally.one_path / SEC
     );
     if failed.is_empty() {
         return ExitCode::SUCCESS;

@@ -6,6 +6,7 @@ use twinline_ha::{Mode, Request, SavedState, Settings, Side, Topology};
 
 use crate::bounds::Bounds;
 use crate::clock::{HostClock, MS, Ns, SEC, US};
+use crate::path_deeds::{PathDeeds, spoilt};
 use crate::random::Random;
 use crate::wire::{PathId, Quality};
 
@@ -99,8 +100,8 @@ pub struct Scenario {
     pub seed: u64,
     /// The two instances.
     pub hosts: [HostPlan; 2],
-    /// The HA wire when nothing is wrong with it.
-    pub wire: Quality,
+    /// The HA path and the in-band path when nothing is wrong with them.
+    pub wires: [Quality; 2],
     /// What is done, in order.
     pub deeds: Vec<(Ns, Deed)>,
     /// How far it goes.
@@ -113,8 +114,25 @@ impl Scenario {
     /// The run of this seed.
     #[must_use]
     pub fn of(seed: u64) -> Self {
+        let mut r = Random::new(seed, 2);
+        let in_band = match r.below(100) {
+            0..=48 => [true; 2],
+            // Somebody forgot the other one.
+            49 => [true, false],
+            50 => [false, true],
+            _ => [false; 2],
+        };
+        Self::with_in_band(seed, in_band)
+    }
+
+    /// The same, but who sends heartbeats in-band is given.
+    #[must_use]
+    pub fn with_in_band(seed: u64, in_band: [bool; 2]) -> Self {
         let mut r = Random::new(seed, 1);
-        let settings = both_settings(&mut r);
+        let mut settings = both_settings(&mut r);
+        for (settings, in_band) in settings.iter_mut().zip(in_band) {
+            settings.in_band = in_band;
+        }
         let start = r.within(0..10) * 100 * MS;
         let later = if r.coin() {
             r.below(200 * MS)
@@ -140,13 +158,12 @@ impl Scenario {
             adopts: adoption(r, settings),
         };
         let hosts = [plan(&mut r, 0, &settings[0]), plan(&mut r, 1, &settings[1])];
-        let wire = Quality {
-            delay: r.spread(20 * US, MS),
-            jitter: r.spread(US, 500 * US),
-            ..Quality::default()
-        };
+        // What concerns the in-band path has chances of its own: the rest of a run is the same with
+        // and without it.
+        let mut second = Random::new(seed, 3);
+        let wires = [good_wire(&mut r), good_wire(&mut second)];
         let changes = changes(&mut r, &settings);
-        let bounds = Bounds::of(&hosts, &wire, &changes);
+        let bounds = Bounds::of(&hosts, &wires, &changes);
         let deeds = Deeds {
             r,
             settings,
@@ -154,11 +171,14 @@ impl Scenario {
             bounds: bounds.clone(),
             list: Vec::new(),
         };
-        let deeds = deeds.draw(start + later);
+        let mut deeds = deeds.draw(start + later);
+        if in_band == [true; 2] {
+            PathDeeds::new(second, &hosts, &bounds).add(&mut deeds, start + later);
+        }
         Self {
             seed,
             hosts,
-            wire,
+            wires,
             deeds,
             end: LENGTH,
             bounds,
@@ -401,23 +421,15 @@ impl Deeds {
             _ => Some(self.host()),
         };
         let interval = crate::clock::ns(self.settings[0].interval);
-        let mut quality = Quality {
-            delay: self.r.spread(20 * US, MS),
-            jitter: self.r.spread(US, MS),
-            ..Quality::default()
-        };
-        match self.r.below(6) {
-            0 => quality.loss = 1000,
-            1 => quality.loss = self.r.within(20..800),
-            2 => quality.delay = self.r.below(interval * 3),
-            3 => quality.jitter = self.r.below(interval * 3),
-            4 => quality.doubled = self.r.within(100..1000),
-            _ => {
-                quality.loss = self.r.below(300);
-                quality.doubled = self.r.below(300);
-                quality.jitter = self.r.below(interval * 2);
-            }
-        }
+        let quality = spoilt(&mut self.r, interval);
         Deed::Wire(PathId::HaPort, direction, quality, length)
+    }
+}
+
+fn good_wire(r: &mut Random) -> Quality {
+    Quality {
+        delay: r.spread(20 * US, MS),
+        jitter: r.spread(US, 500 * US),
+        ..Quality::default()
     }
 }

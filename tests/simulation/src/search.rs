@@ -24,8 +24,14 @@ pub struct Outcome {
 /// Runs the first `deeds` deeds of a seed; a panic is a violation.
 #[must_use]
 pub fn run(seed: u64, deeds: usize, trace: bool) -> Outcome {
-    let scenario = Scenario::of(seed);
-    let mut world = World::new(&scenario, deeds, trace);
+    run_scenario(&Scenario::of(seed), deeds, trace)
+}
+
+/// Runs the first `deeds` deeds of a scenario; a panic is a violation.
+#[must_use]
+pub fn run_scenario(scenario: &Scenario, deeds: usize, trace: bool) -> Outcome {
+    let seed = scenario.seed;
+    let mut world = World::new(scenario, deeds, trace);
     let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
     let violation = match ran {
         Ok(()) => world.violation().cloned(),

@@ -3,7 +3,7 @@
 use twinline_ha::events::Subject;
 use twinline_ha::link_pairs::PairLinks;
 use twinline_ha::message::Body;
-use twinline_ha::{Action, GateMode, Message, Observation, Request, Role, Side};
+use twinline_ha::{Action, GateMode, Message, Observation, Reason, Request, Role, Side};
 
 use crate::checks::Check;
 use crate::checks::roles::{Before, Other, Turn, patience};
@@ -14,6 +14,24 @@ use crate::network::{index, station_of};
 use crate::scenario::StateFile;
 use crate::worker::Lease;
 use crate::world::{What, World};
+
+/// What waits for the management core: the HA port's queue first, then what workers diverted.
+fn read(process: &mut Process, now: Ns) -> Vec<Message> {
+    let mut messages = std::mem::take(&mut process.inbox);
+    if let Some(ports) = &mut process.in_band {
+        for (side, message) in std::mem::take(&mut ports.inbox) {
+            ports.hear(side, now);
+            messages.push(message);
+        }
+    }
+    messages
+}
+
+/// A hand-over that begins for a reason that could wait.
+fn begun(event: &twinline_ha::Event) -> Option<Reason> {
+    let waits = matches!(event.why, Reason::Preempted | Reason::BandwidthBelowMinimum);
+    (waits && matches!(event.subject, Subject::Handover { .. })).then_some(event.why)
+}
 
 /// What a step did, for the checks.
 #[derive(Default)]
@@ -46,7 +64,7 @@ impl World {
             let bytes = u128::from(self.load.0) * u128::from(passed) / 8_000_000_000;
             host.bytes += u64::try_from(bytes).unwrap_or(0);
         }
-        let messages = std::mem::take(&mut process.inbox);
+        let messages = read(&mut process, now);
         let requests = std::mem::take(&mut process.requests);
         let learned = std::mem::take(&mut process.worker.learned);
         let reading = [PairLinks {
@@ -95,6 +113,7 @@ impl World {
             self.wake(i, wake.max(now + 50 * US));
         }
         self.note_moving();
+        self.note_paths();
     }
 
     /// Keeps count of how long a hand-over is under way.
@@ -118,15 +137,18 @@ impl World {
                 lease_until,
             } => {
                 process.oracle.sent(seq, self.hosts[i].clock.local(now));
-                self.transmit(i, process.boot, seq, Body::Heartbeat(heartbeat.clone()));
+                let body = Body::Heartbeat(heartbeat.clone());
+                self.transmit(i, process, seq, body, true);
                 if let Some(until) = lease_until {
                     process.worker.lease = Lease::Until(until);
                 }
                 done.sent.push((heartbeat, lease_until));
             }
-            Action::SendMacs { seq, chunk, .. } => {
-                self.transmit(i, process.boot, seq, Body::Macs(chunk));
-            }
+            Action::SendMacs {
+                seq,
+                chunk,
+                in_band,
+            } => self.transmit(i, process, seq, Body::Macs(chunk), in_band),
             Action::SetGates(mode) => {
                 self.trace(Some(i), || format!("gate asked for: {mode:?}"));
                 let number = process.worker.ask(mode);
@@ -193,61 +215,6 @@ impl World {
         });
     }
 
-    /// A message leaves by every path; the HA port is the only one yet.
-    fn transmit(&mut self, i: usize, boot: u64, seq: u64, body: Body) {
-        let now = self.now;
-        let message = Message {
-            instance: self.hosts[i].instance,
-            boot,
-            seq,
-            path: twinline_ha::Path::HaPort,
-            body,
-        };
-        let arrivals = self.wire.send(now, i);
-        self.trace_message(i, &message, arrivals);
-        let late = arrivals[0].is_none_or(|at| at - now > self.scenario.wire.longest().max(MS));
-        // Messages that overtake each other are lost ones for who counts sequences.
-        if late || self.wire.spoilt(now, i) {
-            let arrived = arrivals[0].unwrap_or(now);
-            self.wire_bad = self.wire_bad.max(arrived);
-        }
-        let kept = &mut self.captures[i];
-        if kept.len() < 40 || kept.first().is_some_and(|m| m.boot == boot) && seq.is_multiple_of(16)
-        {
-            if kept.len() >= 40 {
-                kept.remove(0);
-            }
-            kept.push(message.clone());
-        }
-        for at in arrivals.into_iter().flatten() {
-            let name = self.wire.keep(message.clone());
-            self.plan(at, What::Arrive(1 - i, name));
-        }
-    }
-
-    /// Heartbeats are told where they are not plain: a change, or a loss.
-    fn trace_message(&mut self, i: usize, message: &Message, arrivals: [Option<Ns>; 2]) {
-        if self.traced.is_none() {
-            return;
-        }
-        let said = match &message.body {
-            Body::Heartbeat(h) => format!("{}, flags {:b}, epoch {}", h.role, h.flags.0, h.epoch),
-            Body::Macs(chunk) => format!("{} stations", chunk.macs.len()),
-        };
-        let fate = match arrivals {
-            [None, _] => "lost".into(),
-            [Some(at), None] => format!("takes {} us", (at - self.now) / US),
-            [Some(a), Some(b)] => {
-                format!(
-                    "takes {} us and {} us",
-                    (a - self.now) / US,
-                    (b - self.now) / US
-                )
-            }
-        };
-        self.trace(Some(i), || format!("sends {}: {said}: {fate}", message.seq));
-    }
-
     fn check_turn(
         &mut self,
         i: usize,
@@ -269,6 +236,9 @@ impl World {
                 continue;
             };
             self.hosts[i].watch.answered(now, request, result.is_ok());
+            if request == Request::Resume && result.is_ok() {
+                process.owed.resumed();
+            }
             // Several verbs in one turn: only the last one's effect can be seen.
             if requests.len() == 1 {
                 findings.extend(
@@ -289,6 +259,7 @@ impl World {
             // It is ACTIVE already when the old one leaves.
             hold: there.watch.hold || (there.role() == Role::Active && there.watch.held),
             standing_since: there.watch.standing_since,
+            before_start: there.watch.before_start,
             reloaded: there.watch.reloaded,
             switchover: there.watch.granted[0],
         };
@@ -306,16 +277,23 @@ impl World {
             peer: there.instance,
             patience: patience(self.bounds.window, self.bounds.interval) + self.since_stall(now),
             calm: calm && self.leased(),
+            frozen: self.frozen(),
             cleared: requests.iter().any(|(_, r)| *r == Request::Clear),
         };
         findings.extend(self.hosts[i].watch.follow(&turn).err());
         let memory = self.hosts[i].watch.memory;
         self.hosts[i].file.1 = memory;
-        let file = self.hosts[i].file.clone();
-        if let Some(last) = self.hosts[i].files.last_mut()
+        let host = &mut self.hosts[i];
+        if let Some(last) = host.files.last_mut()
             && last.0 == Default::default()
         {
-            *last = file;
+            *last = host.file.clone();
+        }
+        if let Some(why) = done.events.iter().find_map(begun)
+            && self.ha_known_dead()
+        {
+            let said = format!("hands over ({why}) though the HA path is dead (rule 12)");
+            findings.push((Check::Paths, said));
         }
         let moves = done
             .events
@@ -339,9 +317,39 @@ impl World {
         }
     }
 
+    /// Nothing was done for long: the role moves for what the settings ask for and for nothing else;
+    /// and while the HA path is dead, not even for that (rule 12).
+    fn check_still(&mut self, i: usize, done: &Done) {
+        if !self.settled() {
+            return;
+        }
+        let frozen = self.frozen();
+        for event in &done.events {
+            let Subject::Role { from, to } = event.subject else {
+                continue;
+            };
+            let wanted = matches!(
+                event.why,
+                Reason::Preempted | Reason::PeerHandsOver | Reason::BandwidthBelowMinimum
+            );
+            let said = format!("{from} -> {to} ({})", event.why);
+            if !wanted {
+                self.fail(
+                    Some(i),
+                    Check::Bounce,
+                    format!("{said} though nothing happens"),
+                );
+            } else if frozen {
+                let said = format!("{said} though the HA path is dead (rule 12)");
+                self.fail(Some(i), Check::Paths, said);
+            }
+        }
+    }
+
     /// Check (e): role changes are bounded, and when nothing happens there is one preemption.
     fn check_bounce(&mut self, i: usize, done: &Done) {
         let deeds = u64::try_from(self.scenario.deeds.len()).unwrap_or(0);
+        self.check_still(i, done);
         let lossy = self.wire_bad / self.bounds.shortest_window.max(1);
         let most = 16 + 10 * deeds + 4 * lossy;
         if self.hosts[i].watch.changes > most {

@@ -1,20 +1,15 @@
-//! The heartbeat paths between the two instances.
+//! The two heartbeat paths between the instances: what each does to messages on their way.
 //!
-//! One exists: the HA port. The in-band path of rule 12 is to be a second [`PathId`] with its own
-//! qualities; a message then says by which path it came.
+//! The in-band path has no carrier of its own: it dies with the data cables, the ports and the
+//! workers, which [`crate::in_band`] knows about.
 
-use std::collections::HashMap;
 use twinline_ha::Message;
 
 use crate::clock::Ns;
 use crate::random::Random;
 
-/// A way for heartbeats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PathId {
-    /// The HA ports and their cable.
-    HaPort,
-}
+/// A way for heartbeats: the HA ports and their cable, or the data ports (rule 12).
+pub use twinline_ha::Path as PathId;
 
 /// What one direction of a path does to messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,99 +30,145 @@ impl Quality {
     pub fn longest(&self) -> Ns {
         self.delay + self.jitter
     }
+
+    /// Nothing gets through.
+    #[must_use]
+    pub fn dead(&self) -> bool {
+        self.loss >= 1000
+    }
 }
 
 /// When copies of a message arrive: none when it is lost, two when it is doubled.
 pub type Arrivals = [Option<Ns>; 2];
 
-/// Both directions of every path.
+/// One direction of one path.
+#[derive(Debug)]
+struct Line {
+    good: Quality,
+    /// What holds now, and until when.
+    now: (Quality, Ns),
+    /// The last arrival: a good line keeps the order.
+    last: Ns,
+    /// The last arrival of all, also of what a spoilt line delayed.
+    latest: Ns,
+    chance: Random,
+}
+
+/// Both directions of both paths.
 #[derive(Debug)]
 pub struct Wire {
-    good: Quality,
-    /// By direction (the sender's index): what holds now, and until when.
-    now: [(Quality, Ns); 2],
+    /// By path and direction (the sender's index).
+    lines: [[Line; 2]; 2],
     pulled_until: Ns,
-    /// The last arrival by direction: a good wire keeps the order.
-    last: [Ns; 2],
-    chance: [Random; 2],
-    messages: HashMap<u64, Message>,
-    next: u64,
+    /// Messages under way, by name; copies share one.
+    messages: Vec<Option<(Message, u8)>>,
+    free: Vec<usize>,
 }
 
 impl Wire {
-    /// A wire that is good.
+    /// Paths that are as good as these, by [`PathId::index`].
     #[must_use]
-    pub fn new(seed: u64, good: Quality) -> Self {
+    pub fn new(seed: u64, good: [Quality; 2]) -> Self {
+        let line = |path: usize, stream| Line {
+            good: good[path],
+            now: (good[path], 0),
+            last: 0,
+            latest: 0,
+            chance: Random::new(seed, stream),
+        };
         Self {
-            good,
-            now: [(good, 0); 2],
+            lines: [[line(0, 10), line(0, 11)], [line(1, 12), line(1, 13)]],
             pulled_until: 0,
-            last: [0; 2],
-            chance: [Random::new(seed, 10), Random::new(seed, 11)],
-            messages: HashMap::new(),
-            next: 0,
+            messages: Vec::new(),
+            free: Vec::new(),
         }
+    }
+
+    fn line(&self, path: PathId, from: usize) -> &Line {
+        &self.lines[path.index()][from & 1]
     }
 
     /// A direction has this quality until then.
-    pub fn spoil(&mut self, from: usize, quality: Quality, until: Ns) {
-        if let Some(now) = self.now.get_mut(from) {
-            *now = (quality, until);
-        }
+    pub fn spoil(&mut self, path: PathId, from: usize, quality: Quality, until: Ns) {
+        self.lines[path.index()][from & 1].now = (quality, until);
     }
 
-    /// The cable is out until then.
+    /// The HA cable is out until then.
     pub fn pull(&mut self, until: Ns) {
         self.pulled_until = self.pulled_until.max(until);
     }
 
-    /// The ports have carrier.
+    /// The HA ports have carrier.
     #[must_use]
     pub fn carrier(&self, at: Ns) -> bool {
         at >= self.pulled_until
     }
 
     /// When what `from` sends now arrives.
-    pub fn send(&mut self, at: Ns, from: usize) -> Arrivals {
-        let (mut quality, until) = self.now.get(from).copied().unwrap_or((self.good, 0));
+    pub fn send(&mut self, at: Ns, path: PathId, from: usize) -> Arrivals {
+        let carrier = path == PathId::InBand || self.carrier(at);
+        let line = &mut self.lines[path.index()][from & 1];
+        let (mut quality, until) = line.now;
         let good = at >= until;
         if good {
-            quality = self.good;
+            quality = line.good;
         }
-        let Some(chance) = self.chance.get_mut(from) else {
-            return [None, None];
-        };
+        let chance = &mut line.chance;
         // The same draws whatever the quality, so that streams stay in step.
         let lost = chance.chance(quality.loss.max(1)) && quality.loss > 0;
         let doubled = chance.chance(quality.doubled.max(1)) && quality.doubled > 0;
         let delays = [chance.below(1 << 30), chance.below(1 << 30)];
         let arrives = |part: u64| at + quality.delay + ((quality.jitter * part) >> 30);
-        if lost || !self.carrier(at) {
+        if lost || !carrier {
             return [None, None];
         }
         let mut first = arrives(delays[0]);
-        if let Some(last) = self.last.get_mut(from).filter(|_| good) {
-            first = first.max(*last);
-            *last = first;
+        if good {
+            first = first.max(line.last);
+            line.last = first;
         }
-        [Some(first), doubled.then(|| arrives(delays[1]))]
+        let second = doubled.then(|| arrives(delays[1]));
+        line.latest = line.latest.max(first).max(second.unwrap_or(0));
+        [Some(first), second]
     }
 
-    /// This direction is not good now.
+    /// What holds of this direction now, if it is not good.
     #[must_use]
-    pub fn spoilt(&self, at: Ns, from: usize) -> bool {
-        self.now.get(from).is_some_and(|&(_, until)| at < until)
+    pub fn spoilt(&self, at: Ns, path: PathId, from: usize) -> Option<Quality> {
+        let (quality, until) = self.line(path, from).now;
+        (at < until).then_some(quality)
     }
 
-    /// Keeps a message that is under way; its name.
-    pub fn keep(&mut self, message: Message) -> u64 {
-        self.next += 1;
-        self.messages.insert(self.next, message);
-        self.next
+    /// The last arrival of what was sent in this direction so far.
+    #[must_use]
+    pub fn latest(&self, path: PathId, from: usize) -> Ns {
+        self.line(path, from).latest
     }
 
-    /// The message of that name, which has arrived.
-    pub fn take(&mut self, name: u64) -> Option<Message> {
-        self.messages.remove(&name)
+    /// Keeps a message that is under way, for so many copies; its name.
+    pub fn keep(&mut self, message: Message, copies: u8) -> usize {
+        let kept = Some((message, copies));
+        match self.free.pop() {
+            Some(name) => {
+                self.messages[name] = kept;
+                name
+            }
+            None => {
+                self.messages.push(kept);
+                self.messages.len() - 1
+            }
+        }
+    }
+
+    /// A copy of the message of that name has arrived, or was lost after all.
+    pub fn take(&mut self, name: usize) -> Option<Message> {
+        let slot = self.messages.get_mut(name)?;
+        let (message, copies) = slot.as_mut()?;
+        if *copies > 1 {
+            *copies -= 1;
+            return Some(message.clone());
+        }
+        self.free.push(name);
+        slot.take().map(|(message, _)| message)
     }
 }

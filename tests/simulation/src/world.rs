@@ -2,22 +2,17 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use twinline_ha::{GateMode, Message, Request, Role, Side};
+use twinline_ha::{Message, Side};
 
 use crate::bounds::Bounds;
-use crate::checks::election::{self, Candidate};
-use crate::checks::{Check, Violation, frames};
-use crate::clock::{MS, Ns, SEC, US, text};
+use crate::checks::{Check, Violation};
+use crate::clock::{MS, Ns, US, text};
 use crate::host::Host;
-use crate::network::{BROADCAST, Frame, Ledger, ROUND, STATIONS, Switch, home, index};
+use crate::network::{BROADCAST, Frame, Ledger, STATIONS, Switch, index};
+use crate::paths::PathWatch;
 use crate::random::Random;
-use crate::scenario::{Change, Deed, Scenario, StateFile};
+use crate::scenario::{Scenario, StateFile};
 use crate::wire::Wire;
-use crate::worker::Verdict;
-
-/// A worker that serves its queues within this: the rules for group-addressed frames hold only
-/// then (see [`frames::judge`]).
-const QUICK: Ns = 20 * US;
 
 /// What may happen.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +23,12 @@ pub(crate) enum What {
     Start(usize, StateFile),
     /// A turn of a management core; the number tells it from turns that were planned before.
     Turn(usize, u64),
-    /// A message arrives at this host.
-    Arrive(usize, u64),
+    /// A message arrives at this host's HA port.
+    Arrive(usize, usize),
+    /// A worker of this boot sends an in-band message that waited for it.
+    Inject(usize, u64, Side, usize),
+    /// A worker of this host comes to an in-band message that came in on this side.
+    Divert(usize, Side, usize),
     /// A worker of this boot adopts the gate of that number.
     Adopt(usize, u64, u64),
     /// A worker of this boot sends an announcement of a station out of a side.
@@ -83,6 +82,8 @@ pub struct Tally {
     pub handovers: u64,
     /// Virtual time in which the election was judged.
     pub settled: Ns,
+    /// Virtual time in which the network was healthy by one of two paths only.
+    pub one_path: Ns,
     /// Virtual time in which two carried everything, within the bound.
     pub doubled: Ns,
 }
@@ -96,19 +97,26 @@ pub struct World {
     pub(crate) bounds: Bounds,
     pub(crate) hosts: [Host; 2],
     pub(crate) wire: Wire,
-    switches: [Switch; 2],
+    pub(crate) paths: PathWatch,
+    pub(crate) switches: [Switch; 2],
     pub(crate) ledger: Ledger,
     pub(crate) jitter: [Random; 2],
-    traffic: Random,
-    stations: [(u64, u64); STATIONS],
-    dense_until: Ns,
+    pub(crate) traffic: Random,
+    pub(crate) stations: [(u64, u64); STATIONS],
+    pub(crate) dense_until: Ns,
     pub(crate) load: (u64, Ns),
+    /// Frames that were sent before this may wait long for their worker.
+    pub(crate) slow_until: Ns,
+    /// A worker that takes so long to adopt a gate, until then.
+    pub(crate) slow_worker: (Ns, Ns),
     pub(crate) next_request: u64,
     pub(crate) captures: [Vec<Message>; 2],
-    /// The last time that the wire lost something, or was otherwise not to be relied on.
+    /// The last time that something was lost on every path, or was otherwise not to be relied on.
     pub(crate) wire_bad: Ns,
     /// The last time that somebody did not run.
     pub(crate) not_run: Ns,
+    /// The last start or reload: alarms begin anew.
+    pub(crate) unsteady: Ns,
     /// The last time that the network was not healthy.
     pub(crate) disturbed: Ns,
     /// The last time that anything at all was done to the cluster.
@@ -117,10 +125,10 @@ pub struct World {
     pub(crate) moved: Ns,
     pub(crate) calm_changes: u64,
     /// When somebody was last let back into the election, and the time before.
-    let_in: [Ns; 2],
-    unfit_since: Option<Ns>,
+    pub(crate) let_in: [Ns; 2],
+    pub(crate) unfit_since: Option<Ns>,
     /// The last request of an operator.
-    asked: Ns,
+    pub(crate) asked: Ns,
     pub(crate) tally: Tally,
     pub(crate) violation: Option<Violation>,
     pub(crate) traced: Option<Vec<String>>,
@@ -139,7 +147,8 @@ impl World {
             queue: BinaryHeap::new(),
             planned: 0,
             bounds: scenario.bounds.clone(),
-            wire: Wire::new(seed, scenario.wire),
+            wire: Wire::new(seed, scenario.wires),
+            paths: PathWatch::default(),
             hosts,
             switches: Default::default(),
             ledger: Ledger::default(),
@@ -148,10 +157,13 @@ impl World {
             stations: [(0, 0); STATIONS],
             dense_until: 0,
             load: (2_000_000, 5 * US),
+            slow_until: 0,
+            slow_worker: (0, 0),
             next_request: 0,
             captures: [Vec::new(), Vec::new()],
             wire_bad: 0,
             not_run: 0,
+            unsteady: 0,
             disturbed: 0,
             touched: 0,
             moving_since: None,
@@ -179,7 +191,7 @@ impl World {
             let (s, clock) = (&plan.settings, &plan.clock);
             let said = format!(
                 "primary {}, {:?} every {:?}, failure {}, recovery {}, max_flaps {}, preempt {} \
-                 after {:?}, links {}, bandwidth {}, clock {} ppm, workers adopt in {} us",
+                 after {:?}, links {}, bandwidth {}, in-band {}, clock {} ppm, workers adopt in {} us",
                 s.primary,
                 s.topology,
                 s.interval,
@@ -190,6 +202,7 @@ impl World {
                 s.preempt_delay,
                 s.minimum_active_links,
                 s.bandwidth_enabled,
+                s.in_band,
                 clock.ppm,
                 plan.adopts / US
             );
@@ -321,13 +334,14 @@ impl World {
         let number = host.wakes;
         self.plan(at, What::Turn(i, number));
     }
-
     fn happen(&mut self, what: What) {
         match what {
             What::Deed(n) => {
                 let deed = self.scenario.deeds[n].1;
                 self.trace(None, || format!("deed {}: {deed:?}", n + 1));
+                self.note_paths();
                 self.inflict(deed);
+                self.note_paths();
             }
             What::Start(i, file) => self.start(i, file),
             What::Turn(i, number) => {
@@ -348,6 +362,8 @@ impl World {
                 }
             }
             What::Arrive(i, name) => self.arrive(i, name),
+            What::Inject(i, boot, side, name) => self.inject(i, boot, side, name),
+            What::Divert(i, side, name) => self.divert(i, side, name),
             What::Adopt(i, boot, number) => self.adopt(i, boot, number),
             What::Announce(i, boot, side, station) => {
                 let Some(process) = self.hosts[i].process.as_mut().filter(|p| p.boot == boot)
@@ -381,52 +397,10 @@ impl World {
                 if !self.hosts[i].carrier(side, self.now) {
                     self.switches[index(side)].flush(u8::from(i == 1));
                 }
+                self.note_paths();
             }
             What::Look => self.look(),
         }
-    }
-
-    fn start(&mut self, i: usize, file: StateFile) {
-        if self.hosts[i].process.is_some() {
-            return;
-        }
-        self.disturb(self.now);
-        self.hosts[i].start(i, self.now, file);
-        if self.hosts[i].older_boot {
-            // Its peer cannot tell it from a replay until it has shown that it hears the peer, nor
-            // before the session before it misses a slot.
-            self.wire_bad = self.wire_bad.max(self.now + self.bounds.window);
-        }
-        self.trace(Some(i), || format!("starts, state file {file:?}"));
-        self.wake(i, self.now);
-    }
-
-    /// With mixed settings, one that starts with the shorter window cannot know how long the lease
-    /// of a stopped one is that it never heard (rule 11 binds those that heard each other).
-    fn note_blind(&mut self) {
-        let mixed = self.bounds.shortest_window != self.bounds.window;
-        let blind = |i: usize| {
-            self.hosts[i].role() == Role::Init && self.hosts[1 - i].stalled_until > self.now
-        };
-        if mixed && (blind(0) || blind(1)) {
-            self.wire_bad = self.wire_bad.max(self.now);
-        }
-    }
-
-    fn arrive(&mut self, i: usize, name: u64) {
-        let Some(message) = self.wire.take(name) else {
-            return;
-        };
-        let up = self.wire.carrier(self.now);
-        let Some(process) = self.hosts[i].process.as_mut().filter(|_| up) else {
-            return;
-        };
-        if process.inbox.len() >= 1024 {
-            self.wire_bad = self.now;
-            return;
-        }
-        process.inbox.push(message);
-        self.wake(i, self.now);
     }
 
     fn adopt(&mut self, i: usize, boot: u64, number: u64) {
@@ -445,385 +419,5 @@ impl World {
             self.wake(i, now);
             self.make_dense();
         }
-    }
-
-    // --- frames ---
-
-    /// Frames come close together while gates move.
-    pub(crate) fn make_dense(&mut self) {
-        if !self.leased() {
-            return;
-        }
-        let was = self.dense_until > self.now;
-        self.dense_until = self.now + 30 * MS;
-        if !was {
-            for station in 0..STATIONS {
-                self.stations[station].0 += 1;
-                let number = self.stations[station].0;
-                self.plan(self.now, What::Send(station, number));
-            }
-        }
-    }
-
-    fn send_frame(&mut self, station: usize, number: u64) {
-        if self.stations[station].0 != number {
-            return;
-        }
-        let dense = self.now < self.dense_until;
-        let gap = if dense { 500 * US } else { 250 * MS };
-        let gap = gap + self.traffic.below(gap);
-        self.plan(self.now + gap, What::Send(station, number));
-        let src = u8::try_from(station).unwrap_or(0);
-        self.stations[station].1 += 1;
-        let dst = if self.stations[station].1.is_multiple_of(6) {
-            BROADCAST
-        } else {
-            (src + 2 + u8::from(self.traffic.coin())) % 4
-        };
-        let dst = if dst == src { BROADCAST } else { dst };
-        let due = self.hosts.iter().any(|h| h.role() == Role::Active);
-        let number = self.ledger.send(self.now, src, dst, due);
-        let frame = Frame {
-            number,
-            src,
-            dst,
-            announcement: false,
-            hops: 0,
-        };
-        self.switch(home(station), 2 + src % 2, frame);
-    }
-
-    fn switch(&mut self, side: Side, port: u8, frame: Frame) {
-        let frame = Frame {
-            hops: frame.hops + 1,
-            ..frame
-        };
-        if frame.hops > ROUND {
-            // Where two carried everything a moment ago, frames that went round have taught
-            // switches and instances wrong ways, for as long as stations keep quiet.
-            if self.calm() {
-                let said = format!("frame {} of {} goes round", frame.number, frame.src);
-                self.fail(None, Check::Frames, said);
-            }
-            return;
-        }
-        let carrier = [0, 1].map(|i| self.hosts[i].carrier(side, self.now));
-        let out = self.switches[index(side)].forward(port, &frame, carrier);
-        for i in 0..2 {
-            if out.hosts[i] {
-                self.plan(self.now + 4 * US, What::Port(i, side, frame));
-            }
-            let station = index(side) * 2 + i;
-            let meant = frame.dst == BROADCAST || usize::from(frame.dst) == station;
-            if out.stations[i] && meant && !frame.announcement {
-                self.ledger.reached(frame.number, station);
-            }
-        }
-    }
-
-    #[allow(clippy::wrong_self_convention, reason = "the frame goes to the switch")]
-    fn to_switch(&mut self, i: usize, side: Side, frame: Frame) {
-        if self.hosts[i].carrier(side, self.now) {
-            let port = u8::from(i == 1);
-            self.plan(self.now + 4 * US, What::Switch(side, port, frame));
-        }
-    }
-
-    fn port(&mut self, i: usize, side: Side, frame: Frame) {
-        let latency = self.load.1;
-        if !self.hosts[i].carrier(side, self.now) {
-            return;
-        }
-        let Some(process) = &mut self.hosts[i].process else {
-            return;
-        };
-        if let Some(at) = process.worker.queue(self.now, latency) {
-            let boot = process.boot;
-            self.plan(at, What::Serve(i, boot, side, frame));
-        }
-    }
-
-    fn serve(&mut self, i: usize, boot: u64, side: Side, frame: Frame) {
-        let (now, local) = (self.now, self.hosts[i].clock.local(self.now));
-        let Some(process) = self.hosts[i].process.as_mut().filter(|p| p.boot == boot) else {
-            return;
-        };
-        if now < process.worker.hung_until {
-            let at = process.worker.hung_until;
-            self.plan(at, What::Serve(i, boot, side, frame));
-            return;
-        }
-        let verdict = process.worker.serve(now, local, side, frame);
-        let learned = !process.worker.learned.is_empty();
-        if learned {
-            self.wake(i, now);
-        }
-        match verdict {
-            Verdict::Carry(frame) => self.to_switch(i, side.other(), frame),
-            Verdict::Drop(why) => {
-                if self.traced.is_some() && self.hosts[i].role() == Role::Active {
-                    self.trace(Some(i), || format!("drops frame {}: {why}", frame.number));
-                }
-            }
-        }
-    }
-
-    // --- checks ---
-
-    /// Until when two may carry everything (see [`Bounds::two_forwarders`]); 0 = never.
-    fn dual_allowed_until(&self) -> Ns {
-        let [before, last] = self.let_in;
-        let mut since = self.wire_bad;
-        if last - before <= self.bounds.two_forwarders && before > 0 {
-            since = since.max(last);
-        }
-        // Each decided before the other's word could arrive.
-        let [a, b] = [0, 1].map(|i| self.hosts[i].watch.active_since);
-        if a.abs_diff(b) <= self.bounds.crossing && a.min(b) > 0 {
-            since = since.max(a.max(b));
-        }
-        if since == 0 {
-            return 0;
-        }
-        let longer = if self.not_run >= since {
-            self.bounds.window
-        } else {
-            0
-        };
-        since + self.bounds.two_forwarders + longer
-    }
-
-    /// Check (a), from the last event to the next one: nothing but leases changes in between.
-    fn check_forwarders(&mut self, next: Ns) {
-        let from = self.now;
-        let group = |h: &Host| {
-            let mode = h.carries(from);
-            matches!(mode, Some(GateMode::Forward | GateMode::HandingOver))
-        };
-        if next == from || !self.leased() || !self.hosts.iter().all(group) {
-            return;
-        }
-        let ends = |h: &Host| match h.process.as_ref().map(|p| p.worker.lease) {
-            Some(crate::worker::Lease::Until(until)) => h.clock.virtually(until),
-            _ => Ns::MAX,
-        };
-        let end = ends(&self.hosts[0]).min(ends(&self.hosts[1])).min(next);
-        self.tally.doubled += end - from;
-        let allowed = self.dual_allowed_until();
-        if end > allowed && end > from {
-            let modes = [0, 1].map(|i| self.hosts[i].carries(from));
-            let said = format!(
-                "both carry everything until {} ({modes:?}); the bound ended at {}",
-                text(end),
-                text(allowed)
-            );
-            self.fail(None, Check::Forwarders, said);
-        }
-    }
-
-    fn adoption_at_most(&self) -> Ns {
-        self.scenario
-            .hosts
-            .iter()
-            .map(|h| h.adopts)
-            .max()
-            .unwrap_or(0)
-    }
-
-    fn look(&mut self) {
-        self.plan(self.now + 100 * MS, What::Look);
-        let old = self.now.saturating_sub(60 * MS);
-        while let Some((number, sent)) = self.ledger.due(old) {
-            let healthy = sent.at > self.disturbed + self.bounds.settled;
-            if !healthy || !sent.due {
-                continue;
-            }
-            self.tally.frames += 1;
-            let steady = sent.at > self.moved + 5 * MS + 2 * self.adoption_at_most();
-            if let Err((check, said)) = frames::judge(number, &sent, steady, self.load.1 <= QUICK) {
-                self.fail(None, check, said);
-            }
-        }
-        self.check_unfit();
-        self.check_election();
-    }
-
-    /// Rule 18: an unfit ACTIVE does not stay while a fit peer stands by that it hears.
-    fn check_unfit(&mut self) {
-        let patience = 4 * self.bounds.window + self.bounds.handover + SEC;
-        let ran = self.not_run.max(self.wire_bad) + self.bounds.window * 2;
-        let stays = |i: usize| {
-            let (host, other) = (&self.hosts[i], &self.hosts[1 - i]);
-            let fit = |h: &Host| h.process.as_ref().is_some_and(|p| p.node.is_fit());
-            let heard = host.process.as_ref().is_some_and(|p| {
-                let peer = p.oracle.peer(other.instance);
-                peer.is_some_and(|p| p.health == twinline_ha::Health::Healthy)
-            });
-            let waits = other.role() == Role::Passive && fit(other) && other.stands();
-            host.role() == Role::Active && !fit(host) && heard && waits && self.now > ran
-        };
-        if !(stays(0) || stays(1)) {
-            self.unfit_since = None;
-        } else if self.now - *self.unfit_since.get_or_insert(self.now) > patience {
-            let said = "an unfit instance stays ACTIVE beside a fit one".into();
-            self.fail(None, Check::Election, said);
-        }
-    }
-
-    /// Check (b).
-    pub(crate) fn check_election(&mut self) {
-        if !self.settled() {
-            return;
-        }
-        self.tally.settled = self.now.saturating_sub(self.touched + self.bounds.settled);
-        let now = self.now;
-        let pair = [0, 1].map(|i| {
-            let host = &self.hosts[i];
-            Candidate {
-                stands: host.stands(),
-                role: host.role(),
-                fit: host.process.as_ref().is_some_and(|p| p.node.is_fit()),
-                moving: host.moving(),
-                carries: host.carries(now).is_some(),
-            }
-        });
-        let longest = self.bounds.handover + self.bounds.interval;
-        if let Err((check, said)) = election::judge(now, &pair, self.moving_since, longest) {
-            self.fail(None, check, said);
-        }
-    }
-
-    // --- deeds ---
-
-    fn inflict(&mut self, deed: Deed) {
-        let now = self.now;
-        match deed {
-            Deed::Ask(i, request) => return self.ask(i, request),
-            Deed::Reload(i, change) => return self.reload(i, change),
-            Deed::Load(bps, latency) => {
-                self.load = (bps, latency);
-                return self.touch(now);
-            }
-            Deed::SetWall(i, by) => {
-                self.hosts[i].clock.wall_ms += by;
-                return self.touch(now);
-            }
-            _ => {}
-        }
-        self.disturb(now);
-        match deed {
-            Deed::Crash { host, down, file } if self.hosts[host].process.take().is_some() => {
-                self.plan(now + down.max(MS), What::Start(host, file));
-            }
-            Deed::StallManagement(i, length) | Deed::Freeze(i, length) => {
-                self.stall(i, now + length);
-                if let (Deed::Freeze(..), Some(p)) = (deed, &mut self.hosts[i].process) {
-                    p.worker.hang(now, now + length);
-                }
-            }
-            Deed::HangWorker(i, length) => {
-                if let Some(p) = &mut self.hosts[i].process {
-                    p.worker.hang(now, now + length);
-                }
-                self.disturb(now + length);
-            }
-            Deed::SlowWorker(i, slow, length) => {
-                let usual = self.hosts[i].adopts.0;
-                self.hosts[i].adopts = (usual, slow, now + length);
-                // A gate that was asked for meanwhile is adopted as late as this.
-                self.wire_bad = self.wire_bad.max(now);
-                self.disturb(now + length + slow);
-            }
-            Deed::Wire(_, direction, quality, length) => {
-                for i in [0, 1] {
-                    if direction.is_none_or(|d| d == i) {
-                        self.wire.spoil(i, quality, now + length);
-                    }
-                }
-                self.disturb(now + length + quality.longest());
-            }
-            Deed::PullHaCable(length) => {
-                self.wire.pull(now + length);
-                self.disturb(now + length);
-            }
-            Deed::PullCable(i, side, length) => {
-                let pulled = &mut self.hosts[i].pulled[index(side)];
-                *pulled = (*pulled).max(now + length);
-                self.plan(now, What::Carrier(i, side));
-                self.disturb(now + length);
-            }
-            Deed::Replay(i) => {
-                for message in self.captures[1 - i].clone() {
-                    let name = self.wire.keep(message);
-                    self.plan(now, What::Arrive(i, name));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn stall(&mut self, i: usize, until: Ns) {
-        let host = &mut self.hosts[i];
-        if host.process.is_none() {
-            return;
-        }
-        let from = host.stalled_until.max(self.now);
-        host.stalled += until.saturating_sub(from);
-        host.stalled_until = host.stalled_until.max(until);
-        self.not_run = self.not_run.max(until);
-        self.disturb(until);
-    }
-
-    fn ask(&mut self, i: usize, request: Request) {
-        self.next_request += 1;
-        let id = self.next_request;
-        let leaving = matches!(request, Request::Stop | Request::Suspend { .. });
-        let both = self
-            .hosts
-            .iter()
-            .all(|h| h.stands() && h.process.as_ref().is_some_and(|p| p.node.is_fit()));
-        // So soon after another request that its hand-over may not have begun yet.
-        let soon = self.now < self.asked + 20 * MS;
-        self.asked = self.now;
-        let moving = self.moving_since.is_some() || self.now < self.moved + 20 * MS || soon;
-        let carried = self.hosts.iter().any(|h| h.role() == Role::Active);
-        let harmless = carried && (!leaving || (both && !moving));
-        if matches!(request, Request::Resume | Request::Clear) {
-            // Two that are let back in at the same moment both find nobody there.
-            self.let_in = [self.let_in[1], self.now];
-        }
-        if harmless {
-            self.touch(self.now);
-        } else {
-            self.disturb(self.now);
-        }
-        if let Some(process) = &mut self.hosts[i].process {
-            process.requests.push((id, request));
-            self.wake(i, self.now);
-            self.make_dense();
-        }
-    }
-
-    fn reload(&mut self, i: usize, change: Change) {
-        let host = &mut self.hosts[i];
-        let settings = &mut host.settings;
-        let before = settings.failure_window();
-        match change {
-            Change::FailureThreshold(n) => settings.failure_threshold = n,
-            Change::IntervalMs(ms) => settings.interval = std::time::Duration::from_millis(ms),
-            Change::Preempt(on) => settings.preempt = on,
-            Change::MaxFlaps(n) => settings.max_flaps = n,
-        }
-        if settings.failure_window() < before {
-            // The peer's lease counts with the window that it was told last.
-            self.wire_bad = self.wire_bad.max(self.now);
-        }
-        let settings = settings.clone();
-        host.watch.reloaded = self.now;
-        if let Some(process) = &mut host.process {
-            process.node.apply(settings, 7);
-            self.wake(i, self.now);
-        }
-        self.touch(self.now + SEC);
     }
 }

@@ -118,6 +118,17 @@ impl Node {
             self.leave_active(state.why, state.then);
             return;
         }
+        // It was open, and says now that it is not: it was restarted, or stepped back. Our gate is the
+        // only one.
+        let closed_again = self
+            .peers
+            .get(&state.successor)
+            .and_then(|p| p.heartbeat())
+            .is_some_and(|h| h.role != Role::Active);
+        if state.drain.is_some() && closed_again && !state.insists() {
+            self.handover_failed(state);
+            return;
+        }
         if let Some(drain) = &mut state.drain {
             let drained = !self.settings.leased()
                 || drain.over(self.now, &self.idle, DRAIN)

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::events::{Alarm, Reason, Subject};
-use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message, Paths};
+use crate::faults::{self, Fault};
+use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message, Path, Paths};
 use crate::peer::{HealthChange, Peer, Refusal};
 use crate::settings::Mode;
 
@@ -12,6 +13,9 @@ use super::Node;
 impl Node {
     pub(super) fn take_message(&mut self, message: &Message) {
         if message.instance == self.instance || self.settings.mode == Mode::Standalone {
+            return;
+        }
+        if message.path == Path::InBand && faults::on(Fault::InBandIgnored) {
             return;
         }
         let known = self.peers.contains_key(&message.instance);
@@ -39,7 +43,9 @@ impl Node {
             Body::Macs(_) => &[],
         };
         let session = peer.boot();
-        let accepted = match peer.admit(message.boot, message.seq, message.path, echoes, &own) {
+        let clock = (now, thresholds.interval);
+        let number = (message.boot, message.seq);
+        let accepted = match peer.admit(clock, number, message.path, echoes, &own) {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 let cause = match refusal {
@@ -114,6 +120,8 @@ impl Node {
         if !known && self.unproven.len() >= MAX_PEERS {
             return;
         }
+        // It must not miss that we are here any more than one that we believe.
+        self.urgent |= heartbeat.flags.has(Flags::LISTENING) && self.carrying();
         let echo = Echo {
             instance: message.instance,
             boot: message.boot,

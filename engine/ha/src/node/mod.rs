@@ -118,6 +118,9 @@ pub struct Node {
     boot: u64,
     config_digest: u64,
     settings: Settings,
+    /// A reload lowered the failure threshold: the one before counts for as long as the peers need to
+    /// hear of it; `None`: the step after the reload sets the end.
+    eased: Option<(u8, Option<Time>)>,
 
     phase: Phase,
     epoch: u64,
@@ -220,6 +223,7 @@ impl Node {
             boot: *boot,
             config_digest: *config_digest,
             settings: settings.clone(),
+            eased: None,
             phase: Phase::Init { listen_from: None },
             epoch: saved.epoch,
             tenure: 0,
@@ -319,6 +323,7 @@ impl Node {
         self.gates_adopted = observation.gates_adopted && self.gates_set_at < self.now;
         self.announcements_pending = observation.announcements_pending;
         let late = self.note_lateness();
+        self.note_eased();
 
         self.check_lease();
         for message in observation.messages {
@@ -393,6 +398,9 @@ impl Node {
             self.monitor.begin_tenure();
         }
         self.meter.set_interval(settings.bandwidth_interval);
+        // Rule 24: what the peers do by the threshold that they know must not be held against them.
+        let before = self.thresholds().failure;
+        self.eased = (settings.failure_threshold < before).then_some((before, None));
         self.settings = settings;
         self.config_digest = config_digest;
         self.next_send = self.next_send.min(self.now + self.settings.interval);
@@ -402,10 +410,25 @@ impl Node {
 
     // --- small helpers that every part uses ---
 
+    fn note_eased(&mut self) {
+        let now = self.now;
+        match self.eased {
+            Some((before, None)) => {
+                let until = now + self.settings.interval * u32::from(before);
+                self.eased = Some((before, Some(until)));
+            }
+            Some((_, Some(until))) if now >= until => self.eased = None,
+            _ => {}
+        }
+    }
+
     fn thresholds(&self) -> Thresholds {
         Thresholds {
             interval: self.settings.interval,
-            failure: self.settings.failure_threshold,
+            failure: match self.eased {
+                Some((before, _)) => before.max(self.settings.failure_threshold),
+                None => self.settings.failure_threshold,
+            },
             recovery: self.settings.recovery_threshold,
         }
     }
@@ -508,35 +531,33 @@ impl Node {
 
     fn persist(&mut self) {
         self.flaps.prune(self.now, self.settings.flap_window);
+        let suspended = self.suspended && !faults::on(Fault::SuspensionNotPersisted);
+        let active = self.carrying();
+        let flaps_changed = std::mem::take(&mut self.flaps_changed);
+        let forgotten = faults::on(Fault::FlapsNotPersisted);
+        let flaps = if forgotten { 0 } else { self.flaps.kept() };
+        // The stamps wobble with the wall clock: compare what they stand for, not the stamps.
+        let unchanged = !flaps_changed
+            && self.saved.as_ref().is_some_and(|last| {
+                last.flaps_unix_ms.len() == flaps
+                    && (last.latched, last.suspended, last.active, last.epoch)
+                        == (self.latched, suspended, active, self.epoch)
+                    && last.boots == self.highest_boots
+            });
+        if unchanged {
+            return;
+        }
+        let stamps = self.flaps.stamps(self.now, self.unix_ms);
         let saved = SavedState {
-            flaps_unix_ms: Vec::new(),
+            flaps_unix_ms: if forgotten { Vec::new() } else { stamps },
             latched: self.latched,
-            suspended: self.suspended && !faults::on(Fault::SuspensionNotPersisted),
-            active: matches!(self.phase, Phase::Active { .. } | Phase::HandingOver(_)),
+            suspended,
+            active,
             epoch: self.epoch,
             boots: self.highest_boots.clone(),
         };
-        // The stamps wobble with the wall clock: compare what they stand for, not the stamps.
-        let flaps = self.flaps.stamps(self.now, self.unix_ms);
-        let flaps_changed = std::mem::take(&mut self.flaps_changed);
-        let forgotten = faults::on(Fault::FlapsNotPersisted);
-        let flaps = if forgotten { Vec::new() } else { flaps };
-        let unchanged = !flaps_changed
-            && self.saved.as_ref().is_some_and(|last| {
-                last.flaps_unix_ms.len() == flaps.len()
-                    && SavedState {
-                        flaps_unix_ms: Vec::new(),
-                        ..last.clone()
-                    } == saved
-            });
-        if !unchanged {
-            let saved = SavedState {
-                flaps_unix_ms: flaps,
-                ..saved
-            };
-            self.saved = Some(saved.clone());
-            self.out.push(Action::Persist(saved));
-        }
+        self.saved = Some(saved.clone());
+        self.out.push(Action::Persist(saved));
     }
 
     fn note_lateness(&mut self) -> bool {

@@ -144,6 +144,13 @@ impl Node {
         if self.phase == Phase::Latched {
             // Rule 16: the card inline, then listening as at start.
             self.tell_cards(CardCommand::Inline);
+            if self.suspended {
+                // By an operator, before or while it was latched: only a resume ends that.
+                self.enter(Phase::Suspended, Reason::OperatorCleared);
+                return format!(
+                    "latch and {flaps} flaps cleared; suspended: `ha resume` lets it back in"
+                );
+            }
             self.enter(Phase::Init { listen_from: None }, Reason::OperatorCleared);
             return format!("latch and {flaps} flaps cleared; listening as at start");
         }

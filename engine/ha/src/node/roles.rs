@@ -131,17 +131,17 @@ impl Node {
                 .is_some_and(|p| p.says(Flags::GATE_OPEN));
             let ours = self.epoch.saturating_add(1);
             if self.fit() && self.better_rival(ours, open.then_some(from)).is_none() {
-                let taking = TakingOver {
-                    from,
-                    deadline: self.now + self.failure_window_with(from).saturating_mul(4),
-                    drain: None,
-                };
+                let taking = self.taking_over_from(from);
                 self.become_active(Reason::PeerHandsOver, Some(taking));
                 return true;
             }
             return false;
         }
-        if self.active_peer().is_some() {
+        if let Some(peer) = self.active_peer() {
+            if faults::on(Fault::HaPathMovesRole) && self.ha_path_broken(peer) {
+                self.become_active(Reason::PeerUnhealthy, None);
+                return true;
+            }
             self.nobody_active_since = None;
             return false;
         }
@@ -235,6 +235,14 @@ impl Node {
             self.progress_takeover(state);
             return;
         }
+        if let Some(from) = self.handed_late() {
+            // Rule 8: as long as both gates are open, ours carries what the switches send our way.
+            let taking_over = Some(self.taking_over_from(from));
+            self.phase = Phase::Active { taking_over };
+            self.set_gates(GateMode::TakingOver);
+            self.urgent = true;
+            return;
+        }
         if let Some((peer, why)) = self.asked_to_hand_over() {
             self.begin_handover(peer, why, Then::Standby);
             return;
@@ -255,6 +263,14 @@ impl Node {
             return;
         }
         self.watch_bandwidth();
+    }
+
+    fn taking_over_from(&self, from: u16) -> TakingOver {
+        TakingOver {
+            from,
+            deadline: self.now + self.failure_window_with(from).saturating_mul(4),
+            drain: None,
+        }
     }
 
     /// Rule 21: too little traffic comes our way, and a peer may find more.
@@ -307,6 +323,21 @@ impl Node {
             // loop, so we are the one who steps back.
             self.leave_active(Reason::HandoverTimedOut, Then::Standby);
         }
+    }
+
+    /// Who was ACTIVE beside us, as neither could know, hands over to us and is still open: it closes
+    /// when its queues are empty, which two gates that carry everything never let them be.
+    fn handed_late(&self) -> Option<u16> {
+        if !self.settings.leased() || self.gates != GateMode::Forward {
+            return None;
+        }
+        self.peers.values().find_map(|peer| {
+            let h = self.fresh_heartbeat(peer)?;
+            let leaves = h.role == Role::Active
+                && h.flags.has(Flags::HANDING_OVER | Flags::GATE_OPEN)
+                && h.successor == self.instance;
+            leaves.then_some(peer.instance())
+        })
     }
 
     fn asked_to_hand_over(&self) -> Option<(u16, Reason)> {

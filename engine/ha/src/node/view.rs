@@ -67,6 +67,12 @@ impl Node {
         self.fit()
     }
 
+    /// Fewer link pairs up than the minimum (rule 18), whatever else makes it unfit.
+    #[must_use]
+    pub fn links_below_minimum(&self) -> bool {
+        self.link_fitness.fit() == Some(false)
+    }
+
     /// Why not, where that is known.
     #[must_use]
     pub fn unfit_reason(&self) -> Option<UnfitReason> {

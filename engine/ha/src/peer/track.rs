@@ -138,7 +138,11 @@ impl Track {
             self.slot_start = self.slot_start.max(now);
         }
         let silent = now.since(self.slot_start);
-        let slots = u32::try_from(silent.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX);
+        let slots = if silent < interval {
+            0
+        } else {
+            u32::try_from(silent.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX)
+        };
         self.slot_start = self.slot_start + interval.saturating_mul(slots);
         let slots = slots.saturating_add(late_slots);
         if slots == 0 {

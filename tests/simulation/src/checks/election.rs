@@ -18,6 +18,8 @@ pub struct Candidate {
     pub moving: bool,
     /// Its workers carry frames.
     pub carries: bool,
+    /// Hears nobody on either path, and its own links are below the minimum.
+    pub cut_off: bool,
 }
 
 /// Judges the pair at a time at which nothing has happened for the bound `settled`.
@@ -46,6 +48,8 @@ pub fn judge(
     let roles = (pair[0].role, pair[1].role);
     match (standing, active.as_slice()) {
         (0, []) => Ok(()),
+        // Rule 12: with both paths dead only who has links promotes itself.
+        (1.., []) if pair.iter().all(|c| !c.stands || c.cut_off) => Ok(()),
         (1.., [one]) => {
             if !one.carries {
                 return wrong(format!("the ACTIVE carries nothing: {roles:?}"));

@@ -2,7 +2,7 @@
 //!
 //! | check | of the issue | room |
 //! |---|---|---|
-//! | [`Check::Forwarders`] | a | [`crate::world`] between events, [`crate::bounds`] |
+//! | [`Check::Forwarders`] | a | [`crate::watch`] between events, [`crate::bounds`] |
 //! | [`Check::Lease`] | a (rule 11) | [`roles`] |
 //! | [`Check::Election`] | b | [`election`] |
 //! | [`Check::Health`] | c | [`health`] |
@@ -12,11 +12,13 @@
 //! | [`Check::Bounce`] | e | [`election`] |
 //! | [`Check::Roles`] | e (rules 6, 9, 10) | [`roles`] |
 //! | [`Check::Operator`] | f | [`operator`] |
+//! | [`Check::Paths`] | b (rule 12) | [`paths`], [`roles`] |
 
 pub mod election;
 pub mod frames;
 pub mod health;
 pub mod operator;
+pub mod paths;
 pub mod roles;
 
 use crate::clock::{Ns, text};
@@ -44,6 +46,8 @@ pub enum Check {
     Roles,
     /// A verb that did not do what it said.
     Operator,
+    /// A path's alarm is missing or stands too long, or something moved that should wait.
+    Paths,
     /// The code panicked.
     Panic,
 }
@@ -63,6 +67,7 @@ impl Check {
             Self::Bounce => "e: no bouncing",
             Self::Roles => "e: roles",
             Self::Operator => "f: operator",
+            Self::Paths => "b: two paths",
             Self::Panic => "panic",
         }
     }

@@ -77,8 +77,6 @@ impl Owed {
                 from: before.role,
             }),
             Request::Resume => {
-                self.due
-                    .retain(|d| !matches!(d.request, Request::Suspend { .. }));
                 if matches!(role, Role::Suspended) && !node.latched() {
                     return wrong("still suspended");
                 }
@@ -93,6 +91,12 @@ impl Owed {
             Request::Bypass { .. } => {}
         }
         Ok(())
+    }
+
+    /// A resume was granted: no suspension is owed any more.
+    pub fn resumed(&mut self) {
+        self.due
+            .retain(|d| !matches!(d.request, Request::Suspend { .. }));
     }
 
     /// The network was disturbed: what hangs on the other instance is owed no more.

@@ -49,6 +49,10 @@ pub struct Watch {
     last_local: Option<Time>,
     listened_again: u8,
     init_since: Time,
+    /// Since when it has been handing over.
+    handing_since: Option<Ns>,
+    /// [`Self::standing_since`] of the process before this one, and when this one started.
+    pub before_start: (Ns, Ns),
     /// The epoch of its last heartbeat as ACTIVE.
     tenure: u64,
     pairs_up: u16,
@@ -78,6 +82,8 @@ pub struct Other {
     pub hold: bool,
     /// When it last stopped being ACTIVE, or started.
     pub standing_since: Ns,
+    /// The same of the process before, and when the one that runs started.
+    pub before_start: (Ns, Ns),
     /// When it was last reloaded.
     pub reloaded: Ns,
     /// When a switch-over was last granted there.
@@ -112,8 +118,17 @@ pub struct Turn<'a> {
     pub patience: Ns,
     /// The network has been healthy for long.
     pub calm: bool,
+    /// The HA path has been dead for long, and in-band is good (rule 12).
+    pub frozen: bool,
     /// An operator cleared the flaps in this step.
     pub cleared: bool,
+}
+
+impl Turn<'_> {
+    /// Rule 12: without links of its own, who hears nobody on either path is likely to be cut off.
+    fn cut_off(&self) -> bool {
+        self.settings.in_band && self.node.links_below_minimum()
+    }
 }
 
 type Finding = Result<(), (Check, String)>;
@@ -140,6 +155,8 @@ impl Watch {
             last_local: None,
             listened_again: 0,
             init_since: Time::ZERO,
+            handing_since: None,
+            before_start: (0, 0),
             tenure: 0,
             pairs_up: 0,
         }
@@ -153,7 +170,9 @@ impl Watch {
         };
         self.hold = false;
         self.stopping = false;
+        self.before_start = (self.standing_since, now);
         self.standing_since = now;
+        self.handing_since = None;
         self.granted = [self.granted[0], None, None];
         self.deaf_until = None;
         self.init_since = local;
@@ -226,6 +245,10 @@ impl Watch {
                 self.entered(turn, to, event.why)?;
             }
         }
+        self.handing_since = turn
+            .node
+            .handing_over_to()
+            .map(|_| self.handing_since.unwrap_or(turn.now));
         self.stands(turn)?;
         self.pairs_up = turn.node.link_pairs().iter().filter(|p| p.up()).count() as u16;
         self.memory.active = turn.node.role() == Role::Active;
@@ -282,6 +305,10 @@ impl Watch {
         if self.memory.suspended {
             return find(Check::Operator, format!("ACTIVE ({why}) though suspended"));
         }
+        if turn.cut_off() && matches!(why, Reason::PeerUnhealthy | Reason::NoPeerHeard) {
+            let text = format!("ACTIVE ({why}) without links, both paths dead (rule 12)");
+            return find(Check::Paths, text);
+        }
         let window = turn.settings.failure_window();
         let reloaded = turn.now.saturating_sub(self.reloaded) < ns(window) * 2 + SEC;
         if turn.before.role == Role::Init && !reloaded {
@@ -322,6 +349,10 @@ impl Watch {
         }
         let lately = |at: Option<Ns>| at.is_some_and(|at| turn.now - at <= turn.patience);
         let orderly = turn.before.handing_over_to.is_some();
+        if turn.frozen && matches!(why, Reason::Preempted | Reason::BandwidthBelowMinimum) {
+            let text = format!("left ACTIVE ({why}) though the HA path is dead (rule 12)");
+            return find(Check::Paths, text);
+        }
         let evidence = match why {
             Reason::OperatorSwitchover => {
                 self.hold = true;
@@ -391,7 +422,13 @@ impl Watch {
         let delay = other.settings.preempt_delay * 2u32.pow(other.flaps.min(16));
         // Clocks differ by 400 ppm at most.
         let delay = delay.min(most).mul_f64(0.999);
-        let waited = Duration::from_nanos(turn.now - other.standing_since);
+        // What asked for the role may have been the process before.
+        let (before, started) = other.before_start;
+        let since = match self.handing_since {
+            Some(begun) if begun < started => before,
+            _ => other.standing_since,
+        };
+        let waited = Duration::from_nanos(turn.now - since);
         if waited < delay {
             return find(
                 Check::Roles,
@@ -460,7 +497,7 @@ impl Watch {
         let silent = turn.oracle.peer(turn.peer).is_none_or(|p| !p.there());
         let stood = matches!(turn.before.role, Role::Passive | Role::Down);
         let stands = matches!(role, Role::Passive | Role::Down);
-        if stood && stands && silent && !listening {
+        if stood && stands && silent && !listening && !turn.cut_off() {
             return find(
                 Check::Roles,
                 format!("{role} though nobody is there (rule 7)"),

@@ -300,3 +300,26 @@ fn rule_13_a_flap_that_leaves_the_window_as_another_is_counted_is_still_written(
         }
     }
 }
+
+/// Found by the simulation (seed 1012193): a clear let back in what an operator had suspended.
+#[test]
+fn rule_16_clear_does_not_undo_a_suspension() {
+    let mut c = Cluster::settled();
+    c.answer(0, Request::Suspend { force: false }).unwrap();
+    c.run(ms(100));
+    assert_eq!(c.roles()[0], Role::Suspended);
+    // Too many flaps are in its state file as well.
+    c.hosts[0].saved.latched = true;
+    c.kill(0);
+    let saved = c.hosts[0].saved.clone();
+    c.hosts[0].config.saved = saved;
+    c.start(0);
+    c.run(ms(50));
+    assert!(c.node(0).latched());
+    assert!(c.answer(0, Request::Clear).unwrap().contains("suspended"));
+    c.run(ms(200));
+    assert_eq!(c.roles()[0], Role::Suspended);
+    c.answer(0, Request::Resume).unwrap();
+    c.run(ms(200));
+    assert_eq!(c.roles()[0], Role::Passive);
+}

@@ -308,3 +308,42 @@ fn rule_08_a_restarted_peer_knows_the_stations_before_it_may_be_given_the_role()
         assert_eq!(c.node(1).macs_known(0, crate::message::Side::Wan), 1);
     }
 }
+
+/// Found by the simulation (seed 13256): the old gate closed although the new one was gone again.
+#[test]
+fn rule_08_a_successor_that_is_restarted_while_the_old_gate_drains_takes_over_nothing() {
+    let mut c = Cluster::settled();
+    c.answer(0, Request::Switchover).unwrap();
+    c.run_until(ms(20), |c| c.roles()[1] == Role::Active);
+    // Open and known to be open: the old one drains, and its worker takes long for it.
+    c.run(ms(4));
+    c.hosts[0].worker_hangs = true;
+    c.kill(1);
+    c.start(1);
+    c.run(ms(25));
+    c.hosts[0].worker_hangs = false;
+    c.run(ms(100));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+    assert_eq!(c.role_changes(0), []);
+}
+
+/// Found by the simulation (seed 1008257): both were ACTIVE, one of them by a hand-over to the other
+/// that it believed PASSIVE; its queues never ran empty, since two open gates are a loop.
+#[test]
+fn rule_08_who_is_active_already_and_is_handed_the_role_takes_it_over_in_order() {
+    let patient = Settings {
+        failure_threshold: 6,
+        ..quick(true)
+    };
+    let mut c = Cluster::new(&[patient, quick(false)]);
+    c.settle();
+    c.part();
+    c.run_until(ms(100), |c| c.roles()[1] == Role::Active);
+    c.answer(0, Request::Switchover).unwrap();
+    c.run(ms(3));
+    c.mend();
+    c.run_until(ms(12), |c| c.node(1).gates() == GateMode::TakingOver);
+    c.run(ms(40));
+    assert_eq!(c.roles(), [Role::Passive, Role::Active]);
+    assert_eq!(c.carries(1), Some(GateMode::Forward));
+}

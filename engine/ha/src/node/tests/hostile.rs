@@ -187,7 +187,8 @@ proptest! {
             boot: 61,
             seq,
             path: Path::HaPort,
-            body: Body::Heartbeat(plain()),
+            // It lives, and shows it.
+            body: Body::Heartbeat(Heartbeat { echoes: vec![echo_of_us(seq)], ..plain() }),
         };
         let saved = SavedState { boots: [(2, 60)].into(), ..SavedState::default() };
         let mut node = node(saved);
@@ -225,6 +226,18 @@ proptest! {
         prop_assert_eq!(known(&node).0, Health::Healthy);
         node.step(&Observation::quiet(Time::ZERO + ms(130), 5));
         prop_assert_eq!(known(&node).0, Health::Unhealthy);
+    }
+}
+
+fn echo_of_us(seq: u64) -> Echo {
+    Echo {
+        instance: 1,
+        boot: 70,
+        seq,
+        tx_time: Time::ZERO,
+        hold: ms(1),
+        health: Health::Healthy,
+        paths: Paths::default(),
     }
 }
 

@@ -205,3 +205,41 @@ fn rule_12_the_death_of_a_peer_is_seen_at_the_same_time_with_two_paths() {
     // Three slots from the last heartbeat on either path.
     assert!(took <= ms(32), "{took:?}");
 }
+
+/// Found by the simulation (seed 124): the alarm was cleared because another one was to come.
+#[test]
+fn rule_12_a_path_that_is_broken_in_another_way_is_still_told() {
+    let mut c = pair();
+    c.cut_in_band.insert((1, 0));
+    c.run(ms(500));
+    c.cut_in_band.insert((0, 1));
+    for _ in 0..100 {
+        for i in 0..2 {
+            assert_eq!(names(&c, i).len(), 1, "{:?}", names(&c, i));
+        }
+        c.run(ms(2));
+    }
+    assert_eq!(names(&c, 0), ["in_band_down"]);
+    assert_eq!(names(&c, 1), ["in_band_down"]);
+    c.cut_in_band.remove(&(0, 1));
+    c.run(ms(200));
+    assert_eq!(names(&c, 0), ["in_band_one_way"]);
+}
+
+/// Found by the simulation (seed 9): who does not hear its peer in-band only probes, so the peer
+/// hears it now and then, and what is wrong changes faster than it was told.
+#[test]
+fn rule_12_a_path_that_is_broken_in_changing_ways_is_told() {
+    let mut c = pair();
+    c.cut_in_band.insert((0, 1));
+    c.cut_in_band.insert((1, 0));
+    for round in 0..20 {
+        c.cut_in_band.remove(&(1, 0));
+        c.run(ms(12));
+        c.cut_in_band.insert((1, 0));
+        c.run(ms(38));
+        for i in (0..2).filter(|_| round > 1) {
+            assert_eq!(names(&c, i).len(), 1, "{round}");
+        }
+    }
+}

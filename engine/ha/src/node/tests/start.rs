@@ -210,3 +210,25 @@ fn rule_06_the_active_one_answers_a_listener_at_once() {
         assert_eq!(c.doubled, 0);
     }
 }
+
+/// Found by the simulation (seed 2010714): the peer still sent by the threshold that it knew.
+#[test]
+fn rule_24_a_lower_failure_threshold_is_not_held_against_a_peer_that_does_not_know_it_yet() {
+    for ticks in 0..12 {
+        let mut c = Cluster::settled();
+        c.run(c.tick * ticks);
+        c.lose.insert((0, 1), 1);
+        c.run(ms(11));
+        let settings = Settings {
+            failure_threshold: 1,
+            ..quick(false)
+        };
+        c.hosts[1].node.as_mut().unwrap().apply(settings, 7);
+        c.run(ms(500));
+        assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+        assert_eq!((c.role_changes(0).len(), c.role_changes(1).len()), (0, 0));
+        c.kill(0);
+        let took = c.run_until(ms(50), |c| c.roles()[1] == Role::Active);
+        assert!(took <= ms(11), "{took:?}");
+    }
+}
