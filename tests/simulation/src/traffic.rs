@@ -3,10 +3,13 @@
 use twinline_ha::{Role, Side};
 
 use crate::checks::Check;
-use crate::clock::{MS, US};
+use crate::clock::{MS, Ns, US};
 use crate::network::{BROADCAST, Frame, ROUND, STATIONS, home, index};
 use crate::worker::Verdict;
 use crate::world::{What, World};
+
+/// How long a frame takes over a cable.
+const CABLE: Ns = 4 * US;
 
 impl World {
     /// Frames come close together while gates move.
@@ -71,7 +74,7 @@ impl World {
         let out = self.switches[index(side)].forward(port, &frame, carrier);
         for i in 0..2 {
             if out.hosts[i] {
-                self.plan(self.now + 4 * US, What::Port(i, side, frame));
+                self.port(i, side, frame);
             }
             let station = index(side) * 2 + i;
             let meant = frame.dst == BROADCAST || usize::from(frame.dst) == station;
@@ -85,19 +88,17 @@ impl World {
     pub(crate) fn to_switch(&mut self, i: usize, side: Side, frame: Frame) {
         if self.hosts[i].carrier(side, self.now) {
             let port = u8::from(i == 1);
-            self.plan(self.now + 4 * US, What::Switch(side, port, frame));
+            self.plan(self.now + CABLE, What::Switch(side, port, frame));
         }
     }
 
-    pub(crate) fn port(&mut self, i: usize, side: Side, frame: Frame) {
-        let latency = self.load.1;
-        if !self.hosts[i].carrier(side, self.now) {
-            return;
-        }
+    /// A frame leaves a switch for an instance: when it has crossed the cable it waits there.
+    fn port(&mut self, i: usize, side: Side, frame: Frame) {
+        let (arrives, latency) = (self.now + CABLE, self.load.1);
         let Some(process) = &mut self.hosts[i].process else {
             return;
         };
-        if let Some(at) = process.worker.queue(self.now, latency) {
+        if let Some(at) = process.worker.queue(arrives, latency) {
             let boot = process.boot;
             self.plan(at, What::Serve(i, boot, side, frame));
         }

@@ -37,8 +37,6 @@ pub(crate) enum What {
     Send(usize, u64),
     /// A frame reaches a switch by a port.
     Switch(Side, u8, Frame),
-    /// A frame reaches an instance's port.
-    Port(usize, Side, Frame),
     /// A worker of this boot looks at a frame.
     Serve(usize, u64, Side, Frame),
     /// The ports of an instance may have got or lost carrier.
@@ -391,7 +389,6 @@ impl World {
             }
             What::Send(station, number) => self.send_frame(station, number),
             What::Switch(side, port, frame) => self.switch(side, port, frame),
-            What::Port(i, side, frame) => self.port(i, side, frame),
             What::Serve(i, boot, side, frame) => self.serve(i, boot, side, frame),
             What::Carrier(i, side) => {
                 if !self.hosts[i].carrier(side, self.now) {

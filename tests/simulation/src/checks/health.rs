@@ -350,8 +350,10 @@ impl Oracle {
             return false;
         };
         // Of what we sent ourselves: an address share in between is as old as its neighbours.
-        let recent = self.sent.iter().find(|&&(_, at)| now.since(at) < window);
-        match recent {
+        let old = self
+            .sent
+            .partition_point(|&(_, at)| now.since(at) >= window);
+        match self.sent.get(old) {
             Some(&(seq, _)) => echo.seq >= seq,
             None => false,
         }
