@@ -273,7 +273,12 @@ impl Node {
     /// When [`Self::kick_watchdogs`] has something to do next.
     pub(super) fn next_kick(&self) -> Option<Time> {
         let armed = self.cards.wanted == Some(CardCommand::Inline);
-        (armed && self.settings.kick_every.is_some()).then_some(self.cards.next_kick)
+        // One that is overdue waits for a worker: no reason to look more often than ever.
+        let next = self
+            .cards
+            .next_kick
+            .max(self.now + Duration::from_millis(1));
+        (armed && self.settings.kick_every.is_some()).then_some(next)
     }
 
     /// A card whose watchdog expired while we did not run, or while a worker hung, stays where it is
