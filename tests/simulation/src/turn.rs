@@ -89,9 +89,11 @@ impl World {
             ..Observation::quiet(local, host.clock.unix_ms(now))
         });
         let settings = process.node.settings().clone();
-        if let Some(said) = process
-            .oracle
-            .follow(local, &messages, &settings, &process.node)
+        let deadline = process.node.next_deadline();
+        if let Some(said) =
+            process
+                .oracle
+                .follow(local, deadline, &messages, &settings, &process.node)
         {
             self.fail(Some(i), Check::Health, said);
         }
@@ -101,7 +103,7 @@ impl World {
         }
         self.check_turn(i, &mut process, before, adopted, &requests, &done);
         let exits = process.exited;
-        let wake = self.hosts[i].clock.virtually(process.node.next_deadline());
+        let wake = self.hosts[i].clock.virtually(deadline);
         let wake = wake.min(process.links_due);
         self.hosts[i].process = Some(process);
         if exits {

@@ -1,5 +1,6 @@
 //! Conditions that somebody should look at (rule 23).
 
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::events::{Alarm, Reason};
@@ -51,8 +52,10 @@ impl Node {
         }
         let grace: Time = self.started + HA_PORT_GRACE;
         self.alarm(Alarm::HaPortDown, !self.ha_link_up && self.now >= grace);
-        for id in self.peers.keys().copied().collect::<Vec<_>>() {
+        let mut last = None;
+        while let Some(id) = self.peer_after(last) {
             self.check_peer_alarms(id);
+            last = Some(id);
         }
         self.watch_paths();
         if self.settings.mode != Mode::ActivePassive {
@@ -76,6 +79,13 @@ impl Node {
         let window = self.settings.failure_window();
         let long = since.is_some_and(|since| self.now.since(since) >= window);
         self.alarm(Alarm::NoActive, long);
+    }
+
+    /// The peer after this one, in the order of their ids.
+    pub(super) fn peer_after(&self, last: Option<u16>) -> Option<u16> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut after = self.peers.range((from, Bound::Unbounded));
+        after.next().map(|(&id, _)| id)
     }
 
     fn check_peer_alarms(&mut self, id: u16) {

@@ -66,10 +66,12 @@ impl Node {
         if !self.settings.in_band || faults::on(Fault::PathAlarmMissing) {
             return;
         }
-        for id in self.peers.keys().copied().collect::<Vec<_>>() {
+        let mut last = None;
+        while let Some(id) = self.peer_after(last) {
             for path in Path::ALL {
                 self.watch_path(id, path);
             }
+            last = Some(id);
         }
     }
 

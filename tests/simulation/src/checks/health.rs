@@ -398,8 +398,10 @@ impl Oracle {
         if matches!(session, Session::Refused) {
             return;
         }
+        let known = self.peers.get(&message.instance);
+        let asked = known.is_none_or(|p| !p.proven || p.boot != message.boot);
         let hears = match &message.body {
-            Body::Heartbeat(h) => self.recent(&h.echoes, now, settings),
+            Body::Heartbeat(h) => asked && self.recent(&h.echoes, now, settings),
             Body::Macs(_) => false,
         };
         let peer = self
@@ -419,10 +421,11 @@ impl Oracle {
         peer.sum_up();
     }
 
-    /// Follows one step of the node, which has been made; what differs, if anything.
+    /// Follows one step of the node, which has been made and wants the next one at `deadline`; what differs, if anything.
     pub fn follow(
         &mut self,
         now: Time,
+        deadline: Time,
         messages: &[Message],
         settings: &Settings,
         node: &Node,
@@ -430,7 +433,7 @@ impl Oracle {
         let late = self
             .promised
             .is_some_and(|due| now.since(due) > settings.interval / 2);
-        self.promised = Some(node.next_deadline());
+        self.promised = Some(deadline);
         self.late = late;
         self.ease(now, settings);
         for message in messages {
