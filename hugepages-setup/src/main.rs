@@ -64,9 +64,9 @@ fn run(arguments: &Arguments) -> Result<(), ApplyError> {
     let now = Snapshot::read(&root, arguments.size).map_err(ApplyError::Read)?;
     let wanted = plan(&now, request)?;
     if wanted.steps.is_empty() {
-        println!("nothing to do: {}", state(&now));
+        say(&format!("nothing to do: {}", state(&now)));
     } else if !arguments.apply {
-        println!("dry run, nothing is changed; --apply does this:");
+        say("dry run, nothing is changed; --apply does this:");
         list(&wanted);
         return Ok(());
     }
@@ -75,18 +75,24 @@ fn run(arguments: &Arguments) -> Result<(), ApplyError> {
     }
     apply(&root, &mut Machine, &wanted, arguments.undo_file.as_deref())?;
     if !wanted.steps.is_empty() {
-        println!("done:");
+        say("done:");
         list(&wanted);
         if let Some(path) = &arguments.undo_file {
-            println!("all of it is undone by: sh {}", path.display());
+            say(&format!("all of it is undone by: sh {}", path.display()));
         }
     }
     Ok(())
 }
 
+/// A line for whoever reads. Nobody may: a closed pipe is no reason to stop half-way.
+fn say(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 fn list(plan: &Plan) {
     for step in &plan.steps {
-        println!("  {step}");
+        say(&format!("  {step}"));
     }
 }
 
