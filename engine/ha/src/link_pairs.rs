@@ -79,6 +79,11 @@ impl LinkPair {
         self.seen
     }
 
+    /// The card took both ports off their cables: back on them, both are given `settle` again.
+    pub fn taken_off(&mut self, now: Time, settle: Duration) {
+        self.settling = Some((SettlingSide::Both, now + settle));
+    }
+
     /// Takes one reading. A port that we took down does not count as a failure of its own.
     pub fn poll(
         &mut self,

@@ -19,10 +19,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FIND_EVERY: Duration = Duration::from_secs(2);
 /// Orders that wait, at most; more are refused.
 const ORDERS: usize = 16;
+/// Of these, operators' ones: what the decisions tell a card always finds room.
+const OPERATORS: usize = 8;
 /// How often an order that failed is tried again: some cards keep a path in an EEPROM, so not for ever.
 const TRIES: u8 = 3;
 /// Below the management core (40), above ordinary threads: a kick must not wait behind them.
 const PRIORITY: u8 = 30;
+
+/// The rhythm of a card's thread.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    look: Duration,
+    find: Duration,
+}
+
+const PACE: Pace = Pace {
+    look: LOOK_EVERY,
+    find: FIND_EVERY,
+};
 
 /// Makes a pair's driver, once its card answers.
 pub type Find = Box<dyn FnMut() -> Result<Box<dyn Card>, CardError> + Send>;
@@ -96,6 +110,10 @@ impl CardHandle {
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(label: &str, plan: CardPlan, find: Find) -> std::io::Result<Self> {
+        Self::start_at(PACE, label, plan, find)
+    }
+
+    fn start_at(pace: Pace, label: &str, plan: CardPlan, find: Find) -> std::io::Result<Self> {
         let (orders, orders_in) = bounded(ORDERS);
         let (kicks, kicks_in) = bounded(1);
         let view = Arc::new(Mutex::new(CardView {
@@ -113,10 +131,14 @@ impl CardHandle {
         }));
         let serial = Arc::new(Mutex::new(()));
         let keeper = Keeper {
+            pace,
             plan,
             find,
             card: None,
             wanted: None,
+            owed: false,
+            misled: None,
+            unguarded: false,
             armed: Duration::ZERO,
             kicked_at: Instant::now(),
             tries_left: TRIES,
@@ -135,17 +157,24 @@ impl CardHandle {
         })
     }
 
-    /// Leaves an order; `answer` hears what came of it. False when too many wait.
+    /// Leaves an order; `answer` hears what came of it. False when too many wait: of those with an
+    /// answer, which are operators', half as many.
     pub fn order(&self, order: Order, answer: Option<Answer>) -> bool {
-        match self.orders.try_send((order, answer)) {
-            Ok(()) => true,
-            Err(TrySendError::Full((_, answer)) | TrySendError::Disconnected((_, answer))) => {
-                if let Some(answer) = answer {
-                    answer(Err("the card is busy: too many orders wait".into()));
+        let refused = if answer.is_some() && self.orders.len() >= OPERATORS {
+            Some(answer)
+        } else {
+            match self.orders.try_send((order, answer)) {
+                Ok(()) => None,
+                Err(TrySendError::Full((_, answer)) | TrySendError::Disconnected((_, answer))) => {
+                    Some(answer)
                 }
-                false
             }
+        };
+        let Some(answer) = refused else { return true };
+        if let Some(answer) = answer {
+            answer(Err("the card is busy: too many orders wait".into()));
         }
+        false
     }
 
     /// Hands a kick through. One that the thread could not take yet is enough.
@@ -157,6 +186,13 @@ impl CardHandle {
     #[must_use]
     pub fn view(&self) -> CardView {
         lock(&self.view).clone()
+    }
+
+    /// The same, if there was a look since this one ([`CardView::turns`]).
+    #[must_use]
+    pub fn view_after(&self, turn: u64) -> Option<CardView> {
+        let view = lock(&self.view);
+        (view.turns != turn).then(|| view.clone())
     }
 
     /// Held while a verb runs: the card's serial lines share pins with what a driver does to the
@@ -192,10 +228,17 @@ impl CardHandle {
 
 /// The thread's side.
 struct Keeper {
+    pace: Pace,
     plan: CardPlan,
     find: Find,
     card: Option<Box<dyn Card>>,
     wanted: Option<Path>,
+    /// The card was told [`Self::wanted`] and did not do all of it, or was gone since.
+    owed: bool,
+    /// An event does not lead to where it was planned to lead, and why.
+    misled: Option<String>,
+    /// That event is the watchdog's expiry: it is not armed.
+    unguarded: bool,
     /// The watchdog's period; zero while it is not armed.
     armed: Duration,
     /// The last kick that was handed to the card, or when it was armed.
@@ -227,20 +270,17 @@ impl Keeper {
                 },
                 recv(orders) -> order => if let Ok((order, answer)) = order {
                     self.obey_and_answer(order, answer);
-                    self.look();
-                    next_look = Instant::now() + LOOK_EVERY;
+                    // After a kick that waited: of a slow card, order and look take most of a period.
+                    next_look = Instant::now();
                 },
-                default(wait) => {
-                    let again = if self.look() { LOOK_EVERY } else { FIND_EVERY };
-                    next_look = Instant::now() + again;
-                },
+                default(wait) => next_look = Instant::now() + self.look(),
             }
         }
     }
 
     fn obey_and_answer(&mut self, order: Order, answer: Option<Answer>) {
         self.tries_left = TRIES;
-        let result = self.obey(order);
+        let result = self.obey(&order);
         if let Some(answer) = answer {
             answer(result.map_err(|error| error.to_string()));
         }
@@ -268,80 +308,80 @@ impl Keeper {
         }
     }
 
-    /// The card, found and set up.
-    fn card(&mut self) -> Result<&mut Box<dyn Card>, CardError> {
-        if self.card.is_none() {
-            let (found, policies) = {
-                let _held = lock(&self.serial);
-                (self.find)().and_then(|mut card| {
-                    for &(event, path) in &self.plan.policies {
-                        card.set_policy(event, path)?;
-                    }
-                    let policies = policies(card.as_mut())?;
-                    Ok((card, policies))
-                })
-            }?;
-            let mut view = lock(&self.view);
-            view.policies = policies;
-            view.name = found.name().to_owned();
-            view.found = true;
-            view.capabilities = found.capabilities();
-            drop(view);
-            log::info!("bypass card found: {}", found.name());
-            self.card = Some(found);
+    /// Finds the card and sets it up, if it is not there.
+    fn find_card(&mut self) -> Result<(), CardError> {
+        if self.card.is_some() {
+            return Ok(());
         }
-        self.card
-            .as_mut()
-            .ok_or_else(|| CardError::Access("no card".into()))
+        let found = {
+            let _held = lock(&self.serial);
+            (self.find)()
+        }?;
+        let mut view = lock(&self.view);
+        view.name = found.name().to_owned();
+        view.found = true;
+        view.capabilities = found.capabilities();
+        drop(view);
+        log::info!("bypass card found: {}", found.name());
+        self.card = Some(found);
+        let set = self.set_policies();
+        if let Err(error) = &set {
+            self.lose_if_gone(error);
+        }
+        set
     }
 
-    fn obey(&mut self, order: Order) -> Result<String, CardError> {
-        if let Order::Path(path) = order {
+    /// Where events lead, as planned. What the card cannot do, or does not keep, is an error that
+    /// stays, and no reason to leave the card alone: it is tried again only when it is told to go
+    /// inline, since these settings are in an EEPROM. A watchdog that leads to elsewhere is not armed:
+    /// in parallel it might make a loop.
+    fn set_policies(&mut self) -> Result<(), CardError> {
+        let Some(card) = self.card.as_mut() else {
+            return Ok(());
+        };
+        let _held = lock(&self.serial);
+        (self.misled, self.unguarded) = (None, false);
+        for &(event, path) in &self.plan.policies {
+            match card.set_policy(event, path) {
+                Ok(()) => {}
+                Err(error) if is_gone(&error) => return Err(error),
+                Err(error) => {
+                    let text = format!("{event} does not lead to {path}: {error}");
+                    log::error!("bypass card: {text}");
+                    self.misled.get_or_insert(text);
+                    self.unguarded |= event == PowerEvent::WatchdogExpired;
+                }
+            }
+        }
+        let policies = policies(card.as_mut())?;
+        let mut view = lock(&self.view);
+        view.policies = policies;
+        view.error.clone_from(&self.misled);
+        Ok(())
+    }
+
+    fn obey(&mut self, order: &Order) -> Result<String, CardError> {
+        let begun = Instant::now();
+        if let &Order::Path(path) = order {
             self.wanted = Some(path);
+            self.owed = true;
             lock(&self.view).wanted = Some(path);
         }
-        let (serial, view) = (self.serial.clone(), self.view.clone());
-        let watchdog = self.plan.watchdog;
-        let done = match order {
-            Order::Path(path) => self.card().and_then(|card| {
-                let _held = lock(&serial);
-                take_path(card.as_mut(), path, watchdog)
-            }),
-            Order::Policy(event, path) => self.card().and_then(|card| {
-                let _held = lock(&serial);
-                card.set_policy(event, path)?;
-                lock(&view).policies = policies(card.as_mut())?;
-                Ok((format!("{event} leads to {path}"), None))
-            }),
-            Order::Watchdog(period) => {
-                let inline = self.wanted == Some(Path::Inline);
-                self.card().and_then(|card| {
-                    let _held = lock(&serial);
-                    set_watchdog(card.as_mut(), period, inline)
-                })
-            }
-        };
-        if let (Order::Watchdog(period), Ok(_)) = (&order, &done) {
-            self.plan.watchdog = *period;
+        let done = self.carry_out(order);
+        if !matches!(order, Order::Policy(..)) {
+            // Not when it was done: of a slow card that may be most of a period later.
+            self.kicked_at = begun;
         }
-        if let (Order::Policy(event, path), Ok(_)) = (&order, &done) {
-            self.plan.policies.retain(|(e, _)| e != event);
-            self.plan.policies.push((*event, *path));
-        }
-        let mut view = lock(&self.view);
         match done {
-            Ok((said, armed)) => {
-                view.error = None;
-                drop(view);
-                if !matches!(order, Order::Policy(..)) {
-                    self.armed = armed.unwrap_or_default();
-                    self.kicked_at = Instant::now();
+            Ok(said) => {
+                self.owed &= !matches!(order, Order::Path(_));
+                if !self.owed {
+                    lock(&self.view).error.clone_from(&self.misled);
                 }
                 Ok(said)
             }
             Err(error) => {
-                view.error = Some(error.to_string());
-                drop(view);
+                lock(&self.view).error = Some(error.to_string());
                 log::error!("bypass card: {order:?}: {error}");
                 self.lose_if_gone(&error);
                 Err(error)
@@ -349,15 +389,54 @@ impl Keeper {
         }
     }
 
-    /// Looks at the card; true if it answered. What it failed to do when it was told, it is told
-    /// again, a few times.
-    fn look(&mut self) -> bool {
+    fn carry_out(&mut self, order: &Order) -> Result<String, CardError> {
+        self.find_card()?;
+        if self.misled.is_some() && *order == Order::Path(Path::Inline) {
+            self.set_policies()?;
+        }
+        let guarded = self.plan.watchdog.filter(|_| !self.unguarded);
+        let there = lock(&self.view).observed.and_then(|o| o.path);
+        let Some(card) = self.card.as_mut() else {
+            return Err(CardError::Access("no card".into()));
+        };
+        let _held = lock(&self.serial);
+        match *order {
+            Order::Path(path) => take_path(card.as_mut(), path, guarded, &mut self.armed),
+            Order::Policy(event, path) => {
+                card.set_policy(event, path)?;
+                self.plan.policies.retain(|&(e, _)| e != event);
+                self.plan.policies.push((event, path));
+                let policies = policies(card.as_mut())?;
+                lock(&self.view).policies = policies;
+                Ok(format!("{event} leads to {path}"))
+            }
+            Order::Watchdog(period) => {
+                // One that has left inline by itself waits for the decisions: armed here, it would
+                // not look expired any more, and they would leave it there.
+                let inline = [self.wanted, there]
+                    .iter()
+                    .all(|&p| p == Some(Path::Inline));
+                let inline = inline && !self.unguarded;
+                let said = set_watchdog(card.as_mut(), period, inline, &mut self.armed)?;
+                self.plan.watchdog = period;
+                Ok(said)
+            }
+        }
+    }
+
+    /// Looks at the card; returns when to look again. What it did not do when it was told, it is
+    /// told again, a few times.
+    fn look(&mut self) -> Duration {
         let wanted = self.wanted;
-        let failed = lock(&self.view).error.is_some();
-        let serial = self.serial.clone();
-        let seen = self.card().and_then(|card| {
-            let _held = lock(&serial);
-            card.observe()
+        let was_there = self.card.is_some();
+        let failed = lock(&self.view).error != self.misled;
+        let found = self.find_card();
+        let seen = found.and_then(|()| match self.card.as_mut() {
+            Some(card) => {
+                let _held = lock(&self.serial);
+                card.observe()
+            }
+            None => Err(CardError::Access("no card".into())),
         });
         let mut view = lock(&self.view);
         view.turns += 1;
@@ -366,81 +445,121 @@ impl Keeper {
                 view.observed = Some(observed);
                 view.looked_at = Some(Instant::now());
                 let there = wanted.is_none_or(|w| observed.path == Some(w));
-                if there {
-                    view.error = None;
+                // Inline is not all of it: its watchdog has to be armed.
+                if there && !self.owed {
+                    view.error.clone_from(&self.misled);
                 }
                 drop(view);
                 // One whose watchdog expired waits for the decisions; any other is told again.
-                let again = failed && !there && !observed.expired && self.tries_left > 0;
+                let waits = observed.expired && !there && wanted == Some(Path::Inline);
+                let again = (self.owed || failed && !there) && !waits && self.tries_left > 0;
                 if let Some(wanted) = wanted.filter(|_| again) {
                     self.tries_left -= 1;
-                    drop(self.obey(Order::Path(wanted)));
+                    if self.obey(&Order::Path(wanted)).is_ok() {
+                        return Duration::ZERO;
+                    }
                 }
-                true
+                self.pace.look
             }
             Err(error) => {
                 view.observed = None;
                 view.error = Some(error.to_string());
                 drop(view);
                 self.lose_if_gone(&error);
-                false
+                // Gone for a moment only, its watchdog still waits for kicks.
+                if was_there && self.card.is_none() {
+                    return Duration::ZERO;
+                }
+                self.pace.find
             }
         }
     }
 
-    /// A card that is gone is looked for anew.
+    /// A card that is gone is looked for anew, and told anew: another one may be there, or the same
+    /// one after a loss of power, on a path of its own and without a watchdog that is armed.
     fn lose_if_gone(&mut self, error: &CardError) {
-        if matches!(error, CardError::Gone | CardError::Access(_)) && self.card.take().is_some() {
+        if is_gone(error) && self.card.take().is_some() {
             lock(&self.view).found = false;
             self.armed = Duration::ZERO;
+            self.owed = self.wanted.is_some();
+            self.tries_left = TRIES;
         }
     }
 }
 
-/// Where each event leads. Not to be asked at each look: a card of old firmware takes every frame
-/// for a kick.
-fn policies(card: &mut dyn Card) -> Result<Vec<(PowerEvent, Path)>, CardError> {
-    let events = card.capabilities().events.into_iter();
-    events
-        .map(|(event, _)| Ok((event, card.policy(event)?)))
-        .collect()
+fn is_gone(error: &CardError) -> bool {
+    matches!(error, CardError::Gone | CardError::Access(_))
 }
 
-/// What was done, in words, and the watchdog's period if it is armed now.
-type Done = (String, Option<Duration>);
+/// Where each event leads, of those for which the card can tell (Intel's may be set to "auto"). Not to
+/// be asked at each look: a card of old firmware takes every frame for a kick.
+fn policies(card: &mut dyn Card) -> Result<Vec<(PowerEvent, Path)>, CardError> {
+    let mut policies = Vec::new();
+    for (event, _) in card.capabilities().events {
+        match card.policy(event) {
+            Ok(path) => policies.push((event, path)),
+            Err(error) if is_gone(&error) => return Err(error),
+            Err(error) => log::warn!("bypass card: where {event} leads is not known: {error}"),
+        }
+    }
+    Ok(policies)
+}
 
+/// Takes a path. `armed`: the watchdog's period, also where it was armed and the rest failed.
 fn take_path(
     card: &mut dyn Card,
     path: Path,
     watchdog: Option<Duration>,
-) -> Result<Done, CardError> {
+    armed: &mut Duration,
+) -> Result<String, CardError> {
+    let has_watchdog = !card.capabilities().watchdog.as_slice().is_empty();
     if path == Path::Inline {
-        let armed = watchdog.map(|w| card.arm_watchdog(w)).transpose()?;
-        card.clear_changed()?;
+        // Before it is armed: from then on every moment counts. Nothing hangs on it.
+        match card.clear_changed() {
+            Err(error) if is_gone(&error) => return Err(error),
+            Err(error) => log::warn!("bypass card: {error}"),
+            Ok(()) => {}
+        }
+        match watchdog {
+            Some(period) => *armed = card.arm_watchdog(period)?,
+            // One that an earlier run armed would be kicked by nobody.
+            None if has_watchdog => disarm(card, armed)?,
+            None => {}
+        }
         card.set_path(path)?;
-        return Ok(("inline".into(), armed));
+        return Ok("inline".into());
     }
     card.set_path(path)?;
-    if !card.capabilities().watchdog.as_slice().is_empty() {
-        card.disarm_watchdog()?;
+    if has_watchdog {
+        disarm(card, armed)?;
     }
-    Ok((path.to_string(), None))
+    Ok(path.to_string())
+}
+
+fn disarm(card: &mut dyn Card, armed: &mut Duration) -> Result<(), CardError> {
+    card.disarm_watchdog()?;
+    *armed = Duration::ZERO;
+    Ok(())
 }
 
 fn set_watchdog(
     card: &mut dyn Card,
     period: Option<Duration>,
     inline: bool,
-) -> Result<Done, CardError> {
+    armed: &mut Duration,
+) -> Result<String, CardError> {
     let Some(period) = period else {
-        card.disarm_watchdog()?;
-        return Ok(("the watchdog is off".into(), None));
+        disarm(card, armed)?;
+        return Ok("the watchdog is off".into());
     };
     // Out of the way it would only expire: it is armed when the card goes inline.
     if !inline {
         let (_, actual) = card.capabilities().watchdog.round_up(period)?;
-        return Ok((format!("the watchdog will be {actual:?} when inline"), None));
+        return Ok(format!("the watchdog will be {actual:?} when inline"));
     }
-    let actual = card.arm_watchdog(period)?;
-    Ok((format!("the watchdog is {actual:?}"), Some(actual)))
+    *armed = card.arm_watchdog(period)?;
+    Ok(format!("the watchdog is {armed:?}"))
 }
+
+#[cfg(test)]
+mod tests;

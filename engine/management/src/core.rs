@@ -7,7 +7,7 @@
 mod bypass;
 mod reload;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use twinline_dataplane::Inject;
 use twinline_ha::events::{Alarm, Subject};
 use twinline_ha::link_pairs::PairLinks;
 use twinline_ha::{
-    Action, CardSeen, Event, Learned, Node, NodeConfig, Observation, Reason, Request, Side, Time,
+    Action, Event, Learned, Node, NodeConfig, Observation, Reason, Request, Side, Time,
     WorkerProgress,
 };
 use twinline_wire::announce;
@@ -33,6 +33,7 @@ use crate::convert;
 use crate::in_band::Outgoing;
 use crate::state_file::{self, StateWriter};
 use crate::status;
+use bypass::CardLook;
 
 /// The longest and the shortest sleep between two ticks.
 const TICK_MAX: Duration = Duration::from_millis(1);
@@ -83,11 +84,11 @@ pub struct ManagementCore {
     pub(crate) boot: u64,
     /// By pair; `None` without a card.
     pub(crate) cards: Vec<Option<CardHandle>>,
-    /// What was last seen of them, and which look that was.
-    cards_seen: Vec<(u64, CardSeen)>,
+    /// What was last seen of them.
+    cards_seen: Vec<CardLook>,
     cards_shown: bool,
-    /// Ports to be taken down or let up once their card's serial lines are quiet.
-    ports_waiting: VecDeque<(u16, Side, bool)>,
+    /// Ports to be taken down or let up once their card's serial lines are quiet; each once.
+    ports_waiting: Vec<(u16, Side, bool)>,
     state: StateWriter,
     /// Why states cannot be written: an alarm that stands.
     state_failure: Option<String>,
@@ -152,10 +153,6 @@ impl ManagementCore {
         };
         let cards = card_finder::start(&config, lan_port)
             .map_err(|error| StartError::Other(format!("a bypass card's thread: {error}")))?;
-        let unseen = |card: &Option<CardHandle>| CardSeen {
-            present: card.is_some(),
-            ..CardSeen::default()
-        };
         Ok(Self {
             gate_epochs: vec![None; appliance.pairs.len()],
             injected: vec![0; appliance.workers.len()],
@@ -164,9 +161,9 @@ impl ManagementCore {
             appliance,
             node,
             boot,
-            cards_seen: cards.iter().map(|card| (0, unseen(card))).collect(),
+            cards_seen: cards.iter().map(|c| CardLook::none(c.is_some())).collect(),
             cards_shown: false,
-            ports_waiting: VecDeque::new(),
+            ports_waiting: Vec::new(),
             cards,
             state,
             state_failure: None,
@@ -385,7 +382,7 @@ impl ManagementCore {
             }
             Action::RevokeLease => self.appliance.lease.revoke(),
             Action::LeaseForever => self.appliance.lease.forever(),
-            Action::SetPort { pair, side, up } => self.ports_waiting.push_back((pair, side, up)),
+            Action::SetPort { pair, side, up } => self.port_waits(pair, side, up),
             Action::SetMac { pair, mac, side } => {
                 let Some(pair) = self.appliance.pairs.get(usize::from(pair)) else {
                     return;

@@ -93,7 +93,13 @@ impl Remote {
             } else {
                 CardError::Access(format!("the process with the registers is gone: {error}"))
             };
-            self.broken = Some(error.clone());
+            // Late is said once; after that the card is to be reached anew.
+            self.broken = Some(match &error {
+                CardError::Timeout(_) => CardError::Access(format!(
+                    "the connection to the registers is of no use any more: {error}"
+                )),
+                other => other.clone(),
+            });
             return Err(error);
         }
         let [code, _, _, _, a, b, c, d] = answer;

@@ -1,13 +1,14 @@
 //! Bypass cards: what they are told, what they show, and when their watchdogs are kicked (rules 14
 //! to 16).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::action::{Action, CardCommand};
 use crate::events::{Alarm, Reason, Subject};
-use crate::link_pairs::PairLinks;
+use crate::message::Role;
 use crate::observation::CardSeen;
+use crate::peer::Peer;
 use crate::settings::{Mode, OnMaxFlaps, Topology};
 use crate::time::Time;
 
@@ -16,6 +17,12 @@ use super::{Node, Phase};
 /// How long a card may take to do what it was told: the slowest verbs of real cards take two
 /// seconds, and a look at the card comes once a second.
 const CARD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A card that was brought back, and expires again, waits twice as long each time, this often: there
+/// is something that kicks do not reach, and each try cuts the line for a moment.
+const DOUBLINGS: u32 = 7;
+/// After so long without an expiry that is forgotten.
+const CALM: Duration = Duration::from_secs(900);
 
 /// What an alarm of a card is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +40,10 @@ pub(super) struct Cards {
     pub(super) wanted: Option<CardCommand>,
     /// What an operator set a pair's card to instead.
     operators: BTreeMap<u16, CardCommand>,
+    /// Pairs that an operator joined although it makes a loop.
+    forced: BTreeSet<u16>,
+    /// How often cards were brought back after an expiry, lately.
+    brought_back: u32,
     told_at: Time,
     /// At the end of a start: since when they have been inline.
     inline_since: Option<Time>,
@@ -47,17 +58,11 @@ pub(super) struct Cards {
 }
 
 impl Cards {
-    /// What a pair's links show to the decisions: behind a card that is known not to be inline
-    /// there is no wire of ours, whatever its ports say (some cards join the two ports).
-    pub(super) fn links_behind(&self, pair: usize, links: PairLinks) -> PairLinks {
+    /// Behind a card that is known not to be inline there is no wire of ours, whatever the pair's
+    /// ports say (some cards join the two ports).
+    pub(super) fn off_the_cables(&self, pair: usize) -> bool {
         let away = |c: &CardSeen| c.present && c.path.is_some_and(|p| p != CardCommand::Inline);
-        match self.seen.get(pair) {
-            Some(card) if away(card) => PairLinks {
-                lan: false,
-                wan: false,
-            },
-            _ => links,
-        }
+        self.seen.get(pair).is_some_and(away)
     }
 }
 
@@ -140,6 +145,8 @@ impl Node {
         };
         self.cards.wanted = Some(command);
         self.cards.told_at = self.now;
+        // The links behind them come up anew.
+        (self.cards.inline_since, self.cards.ready_since) = (None, None);
         // Armed as it goes inline: it is to be kicked from now on.
         self.cards.next_kick = self.now;
         for pair in 0..self.pairs.len() {
@@ -218,6 +225,7 @@ impl Node {
                 .into());
             }
             self.cards.operators.remove(&pair);
+            self.cards.brought_back = 0;
         } else {
             let peer = self.peers.values().find(|p| p.present());
             let joins = matches!(path, CardCommand::Bypass | CardCommand::Tap);
@@ -239,6 +247,10 @@ impl Node {
             }
             self.cards.operators.insert(pair, path);
         }
+        self.cards.forced.remove(&pair);
+        if force {
+            self.cards.forced.insert(pair);
+        }
         self.cards.told_at = self.now;
         self.cards.next_kick = self.now;
         self.out.push(Action::Card {
@@ -247,6 +259,37 @@ impl Node {
         });
         let was = known.map_or("not known".to_owned(), |p| p.to_string());
         Ok(format!("told to be {path} (it was {was})"))
+    }
+
+    /// Rule 14: a pair that an operator joined while no peer was there becomes a loop once one is.
+    pub(super) fn open_loops(&mut self) {
+        if !self.settings.leased() || self.cards.operators.is_empty() {
+            return;
+        }
+        let carries =
+            |p: &&Peer| matches!(p.role(), Some(Role::Init | Role::Passive | Role::Active));
+        let Some(peer) = self.peers.values().find(carries).map(Peer::instance) else {
+            return;
+        };
+        let cards = &mut self.cards;
+        let mut opened = Vec::new();
+        for (&pair, path) in &mut cards.operators {
+            let joins = matches!(path, CardCommand::Bypass | CardCommand::Tap);
+            if joins && !cards.forced.contains(&pair) {
+                *path = CardCommand::Disconnect;
+                opened.push(pair);
+            }
+        }
+        for pair in opened {
+            self.cards.told_at = self.now;
+            self.out.push(Action::Card {
+                pair,
+                command: CardCommand::Disconnect,
+            });
+            let text =
+                format!("beside instance {peer} a joined pair is a loop: it is disconnected");
+            self.event(Subject::Note(text), Reason::CardCommanded);
+        }
     }
 
     /// Rule 15: a kick says that the management core and every worker made progress since the last
@@ -290,13 +333,24 @@ impl Node {
             Phase::Active { .. } => true,
             _ => false,
         };
-        let told_long_ago = self.now.since(self.cards.told_at) >= CARD_PATIENCE;
+        let since_told = self.now.since(self.cards.told_at);
+        let wait = CARD_PATIENCE * (1 << self.cards.brought_back.min(DOUBLINGS));
+        if !self.cards.seen.iter().any(expired) {
+            if since_told >= CALM {
+                self.cards.brought_back = 0;
+            }
+            return;
+        }
+        // A worker that hangs is no stalled one yet when a short period is over. No kick would follow.
+        let every = self.settings.kick_every.unwrap_or(Duration::MAX);
+        let kicked = self.now.since(self.cards.next_kick) < every;
         if ready
-            && told_long_ago
+            && since_told >= wait
             && !self.worker_stalled
+            && kicked
             && self.cards.wanted == Some(CardCommand::Inline)
-            && self.cards.seen.iter().any(expired)
         {
+            self.cards.brought_back += 1;
             self.tell_cards(CardCommand::Inline);
         }
     }

@@ -20,7 +20,11 @@ impl Node {
             let (Some(pair), Some(&seen)) = (self.pairs.get_mut(index), links.get(index)) else {
                 continue;
             };
-            let seen = self.cards.links_behind(index, seen);
+            let off = self.cards.off_the_cables(index);
+            if off {
+                pair.taken_off(self.now, settle);
+            }
+            let seen = if off { LegState::default() } else { seen };
             let was_up = pair.up();
             let command = pair.poll(self.now, seen, propagate, settle);
             let up = pair.up();

@@ -341,6 +341,7 @@ impl Node {
             self.operator(id, request);
         }
         self.decide();
+        self.open_loops();
         self.bring_cards_back();
         self.check_alarms();
         self.announce();

@@ -1,15 +1,19 @@
 //! The bypass cards of the link pairs, between the decisions and the cards' threads.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use twinline_bypass::{Path, PowerEvent};
 use twinline_control::{Call, Payload, Reply, Request as Command};
-use twinline_ha::{CardCommand, CardSeen, Request};
+use twinline_ha::{CardCommand, CardSeen, Request, Side};
 
 use super::ManagementCore;
-use crate::cards::{Answer, CardHandle, Order};
+use crate::cards::{Answer, CardHandle, CardView, Order};
 use crate::convert;
+
+/// A card's thread that showed nothing for so long hangs in its driver: looks come each second, and
+/// the slowest verbs take some.
+const SILENT: Duration = Duration::from_secs(15);
 
 /// The lock, if nobody has it.
 fn try_hold(lock: &Mutex<()>) -> Option<MutexGuard<'_, ()>> {
@@ -21,50 +25,47 @@ fn try_hold(lock: &Mutex<()>) -> Option<MutexGuard<'_, ()>> {
 }
 
 impl ManagementCore {
-    /// Takes ports down and lets them up, in order, as soon as their card lets us: what a driver
-    /// does to a port then may move the pins over which the card's frames run.
+    /// A port is to be taken down or let up: a later wish takes the place of an earlier one.
+    pub(super) fn port_waits(&mut self, pair: u16, side: Side, up: bool) {
+        self.ports_waiting
+            .retain(|&(p, s, _)| (p, s) != (pair, side));
+        self.ports_waiting.push((pair, side, up));
+    }
+
+    /// Takes ports down and lets them up, as soon as their card lets us: what a driver does to a
+    /// port then may move the pins over which the card's frames run. A card that is busy, or hangs,
+    /// holds up the ports of its own pair only.
     pub(super) fn set_waiting_ports(&mut self) {
-        while let Some(&(pair, side, up)) = self.ports_waiting.front() {
+        for (pair, side, up) in std::mem::take(&mut self.ports_waiting) {
             let card = self.cards.get(usize::from(pair)).and_then(Option::as_ref);
             let serial = card.map(CardHandle::serial);
-            let Some(_held) = serial
+            let held = serial
                 .as_deref()
-                .map_or(Some(None), |s| try_hold(s).map(Some))
-            else {
-                return;
-            };
-            self.ports_waiting.pop_front();
-            self.set_port(pair, side, up);
+                .map_or(Some(None), |s| try_hold(s).map(Some));
+            if held.is_some() {
+                self.set_port(pair, side, up);
+            } else {
+                self.ports_waiting.push((pair, side, up));
+            }
         }
     }
 
     /// What is new of the cards since the last turn.
     pub(super) fn look_at_cards(&mut self) -> Option<Vec<CardSeen>> {
         let mut news = !std::mem::replace(&mut self.cards_shown, true);
-        for (card, (turn, seen)) in self.cards.iter().zip(&mut self.cards_seen) {
-            let Some(card) = card else { continue };
-            let view = card.view();
-            let now = CardSeen {
-                present: true,
-                path: view.observed.and_then(|o| o.path).map(convert::path_in),
-                expired: view.observed.is_some_and(|o| o.expired),
-                error: view.error,
-            };
-            // A look that shows the same is no news.
-            news |= view.turns != *turn && now != *seen;
-            (*turn, *seen) = (view.turns, now);
+        for (card, look) in self.cards.iter().zip(&mut self.cards_seen) {
+            if let Some(card) = card {
+                news |= look.take(card.view_after(look.turn), Instant::now());
+            }
         }
-        news.then(|| {
-            self.cards_seen
-                .iter()
-                .map(|(_, seen)| seen.clone())
-                .collect()
-        })
+        news.then(|| self.cards_seen.iter().map(|l| l.seen.clone()).collect())
     }
 
     pub(super) fn command_card(&mut self, pair: u16, command: CardCommand) {
-        if let Some(Some(card)) = self.cards.get(usize::from(pair)) {
-            card.order(Order::Path(convert::path_out(command)), None);
+        if let Some(Some(card)) = self.cards.get(usize::from(pair))
+            && !card.order(Order::Path(convert::path_out(command)), None)
+        {
+            log::error!("a bypass card is too busy to be told to be {command}");
         }
     }
 
@@ -114,7 +115,16 @@ impl ManagementCore {
             } => {
                 let event = event.parse::<PowerEvent>();
                 let event = event.map_err(|error| error.to_string())?;
-                Asked::Card(self.pair_of(pair)?, Order::Policy(event, path(to)?))
+                let to = path(to)?;
+                // As the configuration has it.
+                if event == PowerEvent::WatchdogExpired && to == Path::Inline {
+                    return Err(
+                        "a watchdog that leaves the card inline guards nothing: a dead engine \
+                         would cut the line"
+                            .into(),
+                    );
+                }
+                Asked::Card(self.pair_of(pair)?, Order::Policy(event, to))
             }
             Command::SetBypassWatchdog { pair, period_ms } => {
                 let period = (*period_ms > 0).then(|| Duration::from_millis(*period_ms));
@@ -134,10 +144,100 @@ impl ManagementCore {
     }
 }
 
+/// What the decisions were shown of a card.
+pub(super) struct CardLook {
+    turn: u64,
+    at: Instant,
+    seen: CardSeen,
+}
+
+impl CardLook {
+    /// Nothing yet, of a card that is there or not.
+    pub(super) fn none(present: bool) -> Self {
+        Self {
+            turn: 0,
+            at: Instant::now(),
+            seen: CardSeen {
+                present,
+                ..CardSeen::default()
+            },
+        }
+    }
+
+    /// Takes what came of a look, if there was one; true if it is news. What happened between two
+    /// looks is told with the next one. A thread that does not come back from its card is news, too.
+    fn take(&mut self, view: Option<CardView>, now: Instant) -> bool {
+        let Some(view) = view else {
+            let silent = now.saturating_duration_since(self.at) >= SILENT;
+            let text = silent.then(|| format!("the card has kept its thread for {SILENT:?}"));
+            let news = silent && self.seen.error != text;
+            if news {
+                self.seen.error = text;
+            }
+            return news;
+        };
+        let seen = CardSeen {
+            present: true,
+            path: view.observed.and_then(|o| o.path).map(convert::path_in),
+            expired: view.observed.is_some_and(|o| o.expired),
+            error: view.error,
+        };
+        (self.turn, self.at) = (view.turns, now);
+        // A look that shows the same is no news.
+        let news = seen != self.seen;
+        self.seen = seen;
+        news
+    }
+}
+
 /// Whose an operator's wish is.
 enum Asked {
     /// The decisions': it may make a loop, or stop the traffic.
     Node(Request),
     /// The card's.
     Card(usize, Order),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twinline_bypass::{Capabilities, Observed, Source};
+
+    fn view(turns: u64, path: Path, error: Option<&str>) -> CardView {
+        CardView {
+            name: "card".into(),
+            found: true,
+            capabilities: Capabilities::NONE,
+            wanted: None,
+            observed: Some(Observed {
+                path: Some(path),
+                source: Source::Sensed,
+                watchdog: None,
+                changed: false,
+                expired: false,
+            }),
+            looked_at: None,
+            policies: Vec::new(),
+            kicks: 0,
+            stale_kicks: 0,
+            error: error.map(str::to_owned),
+            turns,
+        }
+    }
+
+    #[test]
+    fn looks_that_differ_are_news_and_a_card_that_keeps_its_thread_is() {
+        let mut look = CardLook::none(true);
+        let now = Instant::now();
+        assert!(look.take(Some(view(1, Path::Inline, None)), now));
+        assert!(!look.take(Some(view(2, Path::Inline, None)), now));
+        assert!(!look.take(None, now));
+        assert!(look.take(Some(view(3, Path::Inline, Some("it failed"))), now));
+        assert_eq!(look.seen.error.as_deref(), Some("it failed"));
+        assert!(look.take(None, now + SILENT));
+        assert!(look.seen.error.as_deref().unwrap().contains("thread"));
+        assert!(!look.take(None, now + SILENT * 2), "said once");
+        assert!(look.take(Some(view(4, Path::Inline, None)), now));
+        assert_eq!(look.seen.error, None);
+    }
 }

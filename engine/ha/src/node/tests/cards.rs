@@ -290,3 +290,125 @@ fn an_operators_path_is_refused_where_it_makes_a_loop_or_stops_the_traffic() {
     };
     assert!(c.answer(1, nowhere).unwrap_err().contains("no bypass card"));
 }
+
+#[test]
+fn rule_17_ports_behind_a_card_that_comes_back_are_given_time() {
+    let mut c = parallel();
+    let away = Request::Bypass {
+        pair: 0,
+        path: CardCommand::Disconnect,
+        force: false,
+    };
+    assert!(c.answer(1, away).is_ok());
+    c.run(ms(300));
+    // Its WAN port needs longer than its LAN port.
+    c.hosts[1].cables[0].wan = false;
+    c.forget();
+    let inline = Request::Bypass {
+        pair: 0,
+        path: CardCommand::Inline,
+        force: false,
+    };
+    assert!(c.answer(1, inline).is_ok());
+    c.run_until(ms(100), |c| path(c, 1) == CardCommand::Inline);
+    c.run(ms(40));
+    c.hosts[1].cables[0].wan = true;
+    c.run(ms(100));
+    let events = c.hosts[1].events.iter();
+    let ports = events.filter(|e| matches!(e.subject, Subject::Port { .. }));
+    assert_eq!(ports.count(), 0, "no port was taken down for it");
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+}
+
+#[test]
+fn rule_15_a_card_is_not_brought_back_while_its_worker_hangs() {
+    let mut c = parallel();
+    // so that the last order was given long ago
+    c.run(ms(6000));
+    c.forget();
+    // Shorter than what makes a worker a stalled one.
+    c.hosts[1].worker_hangs = true;
+    c.run(ms(900));
+    assert_eq!(path(&c, 1), CardCommand::Disconnect);
+    assert_eq!(c.hosts[1].cards, [], "no kick would follow");
+    c.hosts[1].worker_hangs = false;
+    c.run(ms(300));
+    assert_eq!(path(&c, 1), CardCommand::Inline);
+}
+
+#[test]
+fn rule_15_a_card_that_expires_again_and_again_is_brought_back_ever_more_seldom() {
+    let mut c = parallel();
+    c.run(ms(6000));
+    c.forget();
+    // No kick reaches it.
+    c.hosts[1].card.as_mut().unwrap().deaf = true;
+    c.run(ms(60_000));
+    let orders = c.hosts[1].cards.len();
+    assert!((3..=5).contains(&orders), "{orders} orders in a minute");
+    let deaf = &mut c.hosts[1].card.as_mut().unwrap().deaf;
+    *deaf = false;
+    c.run(ms(60_000));
+    assert_eq!(path(&c, 1), CardCommand::Inline);
+    assert!(!c.hosts[1].card.as_ref().unwrap().expired);
+}
+
+#[test]
+fn rule_16_after_a_clear_the_links_have_time_as_at_a_start() {
+    let mut c = parallel();
+    c.hosts[0].saved.latched = true;
+    c.kill(1);
+    c.kill(0);
+    c.run(ms(300));
+    c.hosts[0].config.settings.minimum_active_links = 1;
+    c.hosts[0].saved.latched = false;
+    c.start(0);
+    c.run(ms(1000));
+    assert_eq!(c.roles()[0], Role::Active);
+    // A flap too many, and cleared; the cables take their time to come back.
+    for _ in 0..2 {
+        c.stall(0, ms(100));
+        c.run(ms(400));
+    }
+    assert_eq!(c.roles()[0], Role::Bypass);
+    c.hosts[0].cables[0].lan = false;
+    c.hosts[0].cables[0].wan = false;
+    c.run(ms(100));
+    assert!(c.answer(0, Request::Clear).is_ok());
+    c.run_until(ms(100), |c| path(c, 0) == CardCommand::Inline);
+    let window = c.hosts[0].config.settings.failure_window();
+    c.run(window + ms(40));
+    assert_eq!(c.roles()[0], Role::Init, "its links are on their way");
+    c.hosts[0].cables[0].lan = true;
+    c.hosts[0].cables[0].wan = true;
+    c.run(ms(200));
+    assert_eq!(c.roles()[0], Role::Active);
+}
+
+#[test]
+fn rule_14_a_pair_joined_while_no_peer_was_there_is_opened_when_one_comes() {
+    for force in [false, true] {
+        let mut c = parallel();
+        c.kill(0);
+        c.run(ms(300));
+        assert_eq!(c.roles()[1], Role::Active);
+        assert!(c.answer(1, Request::Suspend { force: true }).is_ok());
+        c.run(ms(50));
+        let join = Request::Bypass {
+            pair: 0,
+            path: CardCommand::Bypass,
+            force,
+        };
+        assert!(c.answer(1, join).is_ok());
+        c.run(ms(100));
+        assert_eq!(path(&c, 1), CardCommand::Bypass);
+        c.start(0);
+        c.run_until(ms(1000), |c| c.roles()[0] == Role::Active);
+        let expected = if force {
+            CardCommand::Bypass
+        } else {
+            CardCommand::Disconnect
+        };
+        assert_eq!(path(&c, 1), expected, "forced: {force}");
+    }
+}

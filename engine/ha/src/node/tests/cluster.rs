@@ -46,6 +46,8 @@ pub(crate) struct BypassCard {
     pub takes: Duration,
     /// It does nothing that it is told.
     pub stuck: bool,
+    /// No kick reaches it.
+    pub deaf: bool,
     pub period: Duration,
     pub expires_to: CardCommand,
     pub error: Option<String>,
@@ -62,6 +64,7 @@ impl BypassCard {
             path,
             takes: ms(30),
             stuck: false,
+            deaf: false,
             period: ms(200),
             expires_to: CardCommand::Disconnect,
             error: None,
@@ -79,7 +82,7 @@ impl BypassCard {
 
     fn kick(&mut self, now: Time) {
         self.kicks += 1;
-        if self.expires.is_some() {
+        if self.expires.is_some() && !self.deaf {
             self.expires = Some(now + self.period);
         }
     }
