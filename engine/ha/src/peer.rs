@@ -294,7 +294,8 @@ impl Peer {
             .map_or(own, |r| r.heartbeat.interval.max(own))
     }
 
-    /// Takes the sequence number of any message; the first gate of rule 5. `interval`: our own.
+    /// Takes the sequence number of any message; the first gate of rule 5. `slept`: since
+    /// our last step; `interval`: our own.
     ///
     /// A new boot id is a new session. What proves it is that it echoes something that we sent
     /// lately in this very run, which no capture can. It is believed without when it is the largest
@@ -306,7 +307,7 @@ impl Peer {
     /// [`Refusal`] when the message is a replay or of a session of the past.
     pub fn admit(
         &mut self,
-        (now, interval): (Time, Duration),
+        (slept, interval): (Duration, Duration),
         (boot, seq): (u64, u64),
         path: Path,
         echoes: &[Echo],
@@ -319,9 +320,8 @@ impl Peer {
         // A process that was restarted at once is heard before the silence of the one before it is
         // long enough to be a failure; a session that shows that it hears us and misses no slot is
         // not replaced without proof.
-        // What slept through a slot finds both in its queue, before it has judged anything.
-        let slot = self.interval(interval);
-        let slept = self.last.as_ref().is_some_and(|r| now.since(r.at) >= slot);
+        // Who slept through a slot finds both in its queue, and cannot tell how old they are.
+        let slept = slept >= self.interval(interval);
         let never = self.hears_us_at.is_none();
         let over = !self.present() || self.missed() > 0 || slept || never;
         let proven = echoes

@@ -43,7 +43,7 @@ impl Node {
             Body::Macs(_) => &[],
         };
         let session = peer.boot();
-        let clock = (now, thresholds.interval);
+        let clock = (self.slept, thresholds.interval);
         let number = (message.boot, message.seq);
         let accepted = match peer.admit(clock, number, message.path, echoes, &own) {
             Ok(accepted) => accepted,

@@ -183,6 +183,8 @@ pub struct Node {
 
     started: Time,
     now: Time,
+    /// Between the step before and this one.
+    slept: Duration,
     unix_ms: u64,
     promised: Option<Time>,
     lateness: Lateness,
@@ -273,6 +275,7 @@ impl Node {
             announcements_pending: 0,
             started: now,
             now,
+            slept: Duration::ZERO,
             unix_ms,
             promised: None,
             lateness: Lateness::default(),
@@ -317,6 +320,7 @@ impl Node {
 
     /// One step: takes what happened, returns what to do, in order.
     pub fn step(&mut self, observation: &Observation<'_>) -> Vec<Action> {
+        self.slept = observation.now.since(self.now);
         self.now = observation.now.max(self.now);
         self.unix_ms = observation.unix_ms;
         self.ha_link_up = observation.ha_link_up;

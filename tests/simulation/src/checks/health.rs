@@ -108,9 +108,7 @@ pub struct Judged {
     goodbye: bool,
     /// Heartbeats taken: each counts once, by whatever path it came first.
     heartbeats: u64,
-    /// When the last one came.
-    last_at: Time,
-    /// Its sequence number.
+    /// The sequence number of the last one.
     newest: u64,
     /// The last one.
     pub last: Option<Heartbeat>,
@@ -126,7 +124,6 @@ impl Judged {
             proven: false,
             goodbye: false,
             heartbeats: 0,
-            last_at: now,
             newest: 0,
             last: None,
         }
@@ -234,7 +231,6 @@ impl Judged {
             return;
         }
         self.newest = message.seq;
-        self.last_at = now;
         self.heartbeats += 1;
         self.last = Some(heartbeat.clone());
         self.goodbye = heartbeat.flags.has(Flags::STOPPING);
@@ -267,6 +263,9 @@ pub struct Oracle {
     peers: BTreeMap<u16, Judged>,
     /// When we sent what, for the echoes.
     sent: VecDeque<(u64, Time)>,
+    /// The step before, and how long before this one it was.
+    stepped: Option<Time>,
+    slept: Duration,
     /// The step that is due, as the node promised.
     promised: Option<Time>,
     /// The last step was late by more than half an interval (rule 3).
@@ -293,6 +292,8 @@ impl Oracle {
             largest,
             peers: BTreeMap::new(),
             sent: VecDeque::new(),
+            stepped: None,
+            slept: Duration::ZERO,
             promised: None,
             late: false,
             eased: None,
@@ -375,7 +376,7 @@ impl Oracle {
         // to a smaller one that shows it; to one of the past only when it is gone.
         let largest = self.largest.get(&message.instance).copied().unwrap_or(0);
         let alive = peer.is_some_and(|p| {
-            let slept = now.since(p.last_at) >= p.interval(settings.interval);
+            let slept = self.slept >= p.interval(settings.interval);
             p.there() && p.silent_slots() == 0 && !slept && p.proven
         });
         let larger = message.boot > largest;
@@ -435,6 +436,8 @@ impl Oracle {
             .is_some_and(|due| now.since(due) > settings.interval / 2);
         self.promised = Some(deadline);
         self.late = late;
+        let before = self.stepped.replace(now);
+        self.slept = before.map_or(Duration::ZERO, |before| now.since(before));
         self.ease(now, settings);
         for message in messages {
             self.take(message, now, settings);
