@@ -88,6 +88,8 @@ pub enum Reason {
     Reloaded,
     /// A reload was refused; nothing changed.
     ReloadRefused,
+    /// A bypass card is known not to be inline.
+    CardNotInline,
     /// The bypass card does what it was told.
     CardCommanded,
     /// The bypass card's watchdog was not kicked in time.
@@ -140,6 +142,7 @@ impl Reason {
             Self::AlarmCleared => "alarm_cleared",
             Self::Reloaded => "reloaded",
             Self::ReloadRefused => "reload_refused",
+            Self::CardNotInline => "card_not_inline",
             Self::CardCommanded => "card_commanded",
             Self::WatchdogExpired => "watchdog_expired",
             Self::CardByItself => "card_by_itself",

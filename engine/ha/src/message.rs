@@ -93,6 +93,8 @@ pub enum UnfitReason {
     LinksBelowMinimum,
     /// A worker has not come round its loop for a second or longer.
     WorkerStalled,
+    /// A bypass card is known not to be inline.
+    CardNotInline,
 }
 
 impl fmt::Display for UnfitReason {
@@ -100,6 +102,7 @@ impl fmt::Display for UnfitReason {
         f.pad(match self {
             Self::LinksBelowMinimum => "fewer link pairs up than the minimum",
             Self::WorkerStalled => "a worker makes no progress",
+            Self::CardNotInline => "a bypass card is not inline",
         })
     }
 }

@@ -77,6 +77,7 @@ fn plan(config: &Config, card: &BypassCard) -> CardPlan {
     CardPlan {
         watchdog: card.watchdog(),
         policies,
+        before_others: card.card != CardKind::IntelPmd,
     }
 }
 

@@ -48,6 +48,8 @@ pub struct CardPlan {
     pub watchdog: Option<Duration>,
     /// Which path each event leads to.
     pub policies: Vec<(PowerEvent, Path)>,
+    /// Its thread may run before ordinary ones: its verbs sleep, or spin for some milliseconds.
+    pub before_others: bool,
 }
 
 /// What a card is to do.
@@ -251,7 +253,11 @@ struct Keeper {
 
 impl Keeper {
     fn run(mut self, orders: &Receiver<(Order, Option<Answer>)>, kicks: &Receiver<Instant>) {
-        if let Err(error) = dpdk::lcore::run_before_others(PRIORITY) {
+        // A driver that spins for seconds would be stopped by the kernel for 50 ms in each, and the
+        // management core on the same CPU with it.
+        if self.plan.before_others
+            && let Err(error) = dpdk::lcore::run_before_others(PRIORITY)
+        {
             log::warn!("a bypass card's thread runs at ordinary priority: {error}");
         }
         let mut next_look = Instant::now();

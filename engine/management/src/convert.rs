@@ -123,6 +123,7 @@ fn unfit_out(unfit: Option<ha::UnfitReason>) -> u8 {
         None => 0,
         Some(ha::UnfitReason::LinksBelowMinimum) => 1,
         Some(ha::UnfitReason::WorkerStalled) => 2,
+        Some(ha::UnfitReason::CardNotInline) => 3,
     }
 }
 
@@ -130,6 +131,7 @@ fn unfit_in(code: u8) -> Option<ha::UnfitReason> {
     match code {
         1 => Some(ha::UnfitReason::LinksBelowMinimum),
         2 => Some(ha::UnfitReason::WorkerStalled),
+        3 => Some(ha::UnfitReason::CardNotInline),
         _ => None,
     }
 }

@@ -199,6 +199,13 @@ impl Node {
         self.now.since(ready) >= self.settings.interval
     }
 
+    /// A card that was told to be inline is known to be elsewhere: whatever `minimum_active` allows,
+    /// that pair's traffic does not come through us.
+    pub(super) fn card_away(&self) -> bool {
+        let away = |c: &CardSeen| c.present && c.path.is_some_and(|p| p != CardCommand::Inline);
+        self.cards.wanted == Some(CardCommand::Inline) && self.cards.seen.iter().any(away)
+    }
+
     /// After `ha clear`: the cards first, then the listening (rule 16).
     pub(super) fn cards_on_the_way(&mut self) -> bool {
         let told = self.cards.pending.or(self.cards.wanted);

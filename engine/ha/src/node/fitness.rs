@@ -94,6 +94,8 @@ impl Node {
             Some(UnfitReason::WorkerStalled)
         } else if self.link_fitness.fit() == Some(false) {
             Some(UnfitReason::LinksBelowMinimum)
+        } else if self.card_away() {
+            Some(UnfitReason::CardNotInline)
         } else {
             None
         };
@@ -161,5 +163,6 @@ pub(super) fn reason_of(unfit: UnfitReason) -> Reason {
     match unfit {
         UnfitReason::LinksBelowMinimum => Reason::LinksBelowMinimum,
         UnfitReason::WorkerStalled => Reason::WorkerStalled,
+        UnfitReason::CardNotInline => Reason::CardNotInline,
     }
 }

@@ -63,10 +63,10 @@ impl Node {
         {
             return;
         }
-        self.listened = true;
         if !self.ready_behind_cards() {
             return;
         }
+        self.listened = true;
         if !self.promote_if_right() {
             let why = if self.active_peer().is_some() {
                 Reason::PeerIsActive

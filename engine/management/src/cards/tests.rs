@@ -165,6 +165,7 @@ fn ms(n: u64) -> Duration {
 
 fn guarded(period: u64) -> CardPlan {
     CardPlan {
+        before_others: false,
         watchdog: Some(ms(period)),
         policies: vec![(PowerEvent::WatchdogExpired, Path::Disconnect)],
     }

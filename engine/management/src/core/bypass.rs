@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use twinline_bypass::{Path, PowerEvent};
+use twinline_config::BypassCard;
 use twinline_control::{Call, Payload, Reply, Request as Command};
 use twinline_ha::{CardCommand, CardSeen, Request, Side};
 
@@ -53,9 +54,16 @@ impl ManagementCore {
     /// What is new of the cards since the last turn.
     pub(super) fn look_at_cards(&mut self) -> Option<Vec<CardSeen>> {
         let mut news = !std::mem::replace(&mut self.cards_shown, true);
-        for (card, look) in self.cards.iter().zip(&mut self.cards_seen) {
-            if let Some(card) = card {
-                news |= look.take(card.view_after(look.turn), Instant::now());
+        let leased = self.node.settings().leased();
+        let pairs = self.config.link_pairs.iter();
+        let cards = self.cards.iter().zip(&mut self.cards_seen).zip(pairs);
+        for ((card, look), pair) in cards {
+            if let (Some(card), Some(of)) = (card, &pair.bypass) {
+                let mut view = card.view_after(look.turn);
+                if let Some(view) = view.as_mut().filter(|v| leased && v.error.is_none()) {
+                    view.error = loop_without_power(of, &view.policies);
+                }
+                news |= look.take(view, Instant::now());
             }
         }
         news.then(|| self.cards_seen.iter().map(|l| l.seen.clone()).collect())
@@ -142,6 +150,24 @@ impl ManagementCore {
             format!("no link pair {name}; there are: {names}")
         })
     }
+}
+
+/// What a card does by itself, where nobody chose it, that would be a loop beside an active peer.
+fn loop_without_power(of: &BypassCard, policies: &[(PowerEvent, Path)]) -> Option<String> {
+    let chosen = [
+        (PowerEvent::PowerOff, of.on_power_off, "bypass_on_power_off"),
+        (PowerEvent::PowerUp, of.on_power_on, "bypass_on_power_on"),
+    ];
+    chosen.into_iter().find_map(|(event, chosen, key)| {
+        let joins = |&(e, p): &(PowerEvent, Path)| {
+            e == event && matches!(p, Path::Bypass | Path::Tap) && chosen.is_none()
+        };
+        let (_, path) = policies.iter().find(|policy| joins(policy))?;
+        Some(format!(
+            "{event} leads to {path}: in parallel, beside an active peer, that is a loop; set \
+             link_pair.{key}"
+        ))
+    })
 }
 
 /// What the decisions were shown of a card.
