@@ -117,7 +117,7 @@ impl Advertisement {
         }
     }
 
-    /// The answer of an Active Router: the virtual MAC address, R = 1 (RFC 9568, section 8.2.1).
+    /// The answer of an Active Router: the virtual MAC address, R = 1 (RFC 9568, section 8.2.2).
     /// Who asked without an address is answered before all nodes (RFC 4861, section 7.2.4).
     #[must_use]
     pub fn answer_to(question: &Solicitation, mac: Mac) -> Advertisement {
