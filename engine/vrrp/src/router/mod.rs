@@ -17,7 +17,9 @@
 //! - A **Backup** whose Active_Down_Timer fires late by more than half an interval does not take
 //!   over, but waits one more interval of the Active Router, and its skew: an Active Router that
 //!   lives is heard by then. At most [`MAX_GRACES`] times in one silence, so that a loop that is
-//!   always late still takes over; and not after the Active Router has resigned.
+//!   always late still takes over; and not after the Active Router has resigned. What is left is a
+//!   stall that loses three adverts and ends within half an interval of the deadline: nothing tells
+//!   it from an Active Router that died.
 //! - An **Active** that has not sent for three intervals may have been replaced: the backups wait no
 //!   longer. When it then hears another one, it steps back, whatever the priorities are, and
 //!   preemption is decided anew (a stall never bypasses `preempt = false` or the delay). The owner
