@@ -234,7 +234,8 @@ proptest! {
         if old {
             (settings.version, settings.interval) = (Version::V2, Interval::from_secs(1).unwrap());
         }
-        let most = 2 + 9 + 4 + Settings::new(settings.vrid, centis(1), ip(OURS), vec![]).peers.len() + 4;
+        // Adverts to both peers, announcements of all addresses, and at most eight others.
+        let most = 2 + 9 + 8;
         let mut router = Router::new(settings.clone()).unwrap();
         let mut now = Time::ZERO;
         let mut held = false;
