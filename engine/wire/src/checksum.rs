@@ -1,5 +1,7 @@
 //! The internet checksum (RFC 1071): the ones' complement of the ones' complement sum.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 /// Adds big-endian 16-bit words to a running sum; an odd last byte is padded with 0.
 ///
 /// Frames are at most 64 KiB, so the 32-bit sum of 16-bit words cannot overflow.
@@ -25,6 +27,20 @@ pub(crate) fn finish(mut sum: u32) -> u16 {
 #[must_use]
 pub fn internet(bytes: &[u8]) -> u16 {
     finish(add(0, bytes))
+}
+
+/// The running sum over a pseudo-header: addresses, length and next header of an upper layer
+/// (RFC 9293, section 3.1, for IPv4; RFC 8200, section 8.1, for IPv6). Addresses of two families
+/// make no pseudo-header that anybody would verify.
+pub(crate) fn pseudo(source: IpAddr, destination: IpAddr, next_header: u8, length: usize) -> u32 {
+    let address = |sum, address| match address {
+        IpAddr::V4(address) => add(sum, &Ipv4Addr::octets(&address)),
+        IpAddr::V6(address) => add(sum, &Ipv6Addr::octets(&address)),
+    };
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    let sum = address(address(0, source), destination);
+    let sum = add(sum, &length.to_be_bytes());
+    add(sum, &u32::from(next_header).to_be_bytes())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ pub enum Error {
     /// Fewer bytes than the header, or than the length that the header states.
     #[error("frame is cut short")]
     Truncated,
-    /// The IP version is not 4.
-    #[error("IP version is not 4")]
+    /// The IP version is not the one that was asked for.
+    #[error("IP version is not the expected one")]
     Version,
     /// The IPv4 header has options (IHL above 5) or is impossibly short (IHL below 5).
     #[error("IPv4 header length is not 20 bytes")]

@@ -15,6 +15,10 @@ mod field {
 pub const HEADER_LEN: usize = 14;
 /// Ethertype of IPv4.
 pub const IPV4: u16 = 0x0800;
+/// Ethertype of ARP (RFC 826).
+pub const ARP: u16 = 0x0806;
+/// Ethertype of IPv6.
+pub const IPV6: u16 = 0x86dd;
 /// Ethertype of RARP (RFC 903).
 pub const RARP: u16 = 0x8035;
 /// Ethertype of an 802.1Q tag.

@@ -8,6 +8,7 @@ use crate::{Error, Mac, checksum};
 mod field {
     use core::ops::Range;
     pub const VERSION_IHL: usize = 0;
+    pub const TOS: Range<usize> = 1..2;
     pub const TOTAL_LENGTH: Range<usize> = 2..4;
     pub const FLAGS_FRAGMENT: Range<usize> = 6..8;
     pub const TTL: usize = 8;
@@ -21,6 +22,9 @@ mod field {
 pub const HEADER_LEN: usize = 20;
 /// Protocol number of UDP.
 pub const UDP: u8 = 17;
+
+/// Class selector 6 in the type-of-service or traffic-class byte (RFC 2474, RFC 4594).
+pub const INTERNETWORK_CONTROL: u8 = 0xc0;
 
 /// Version 4, header of five 32-bit words.
 const VERSION_4_IHL_5: u8 = 0x45;
@@ -140,6 +144,15 @@ impl Repr {
     /// [`Error::Truncated`] when `packet` is shorter than that, [`Error::Length`] when the payload
     /// is too long for the length field; nothing is written then.
     pub fn emit(&self, packet: &mut [u8]) -> Result<(), Error> {
+        self.emit_with_tos(packet, 0)
+    }
+
+    /// As [`Repr::emit`], with a type of service: routing protocols send
+    /// [`INTERNETWORK_CONTROL`], so that their frames wait in no queue behind the traffic.
+    ///
+    /// # Errors
+    /// Those of [`Repr::emit`].
+    pub fn emit_with_tos(&self, packet: &mut [u8], tos: u8) -> Result<(), Error> {
         let total = u16::try_from(self.payload_len.saturating_add(HEADER_LEN))
             .map_err(|_| Error::Length)?;
         let header = packet
@@ -151,6 +164,7 @@ impl Repr {
             field::VERSION_IHL..field::VERSION_IHL + 1,
             [VERSION_4_IHL_5],
         );
+        put(header, field::TOS, [tos]);
         put(header, field::TOTAL_LENGTH, total.to_be_bytes());
         put(header, field::FLAGS_FRAGMENT, DONT_FRAGMENT.to_be_bytes());
         put(header, field::TTL..field::TTL + 1, [self.ttl]);

@@ -96,7 +96,7 @@ impl Bench {
         heartbeat: Heartbeat,
     ) -> Result<Option<HealthChange>, Refusal> {
         let accepted = self.peer.admit(
-            (Duration::ZERO, ms(100)),
+            (self.slept, ms(100)),
             (boot, seq),
             path,
             &heartbeat.echoes,
