@@ -95,9 +95,13 @@ impl Bench {
         seq: u64,
         heartbeat: Heartbeat,
     ) -> Result<Option<HealthChange>, Refusal> {
-        let accepted =
-            self.peer
-                .admit((now, ms(100)), (boot, seq), path, &heartbeat.echoes, &OWN)?;
+        let accepted = self.peer.admit(
+            (self.slept, ms(100)),
+            (boot, seq),
+            path,
+            &heartbeat.echoes,
+            &OWN,
+        )?;
         Ok(self
             .peer
             .heard(now, path, accepted.news, &heartbeat, &OWN, &self.thresholds))
