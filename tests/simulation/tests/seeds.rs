@@ -5,7 +5,7 @@ use twinline_simulation::Violation;
 use twinline_simulation::search::{run, run_scenario, search};
 
 /// Seeds that once failed: what they found is mended, and stays so.
-const ONCE_FAILED: [u64; 23] = [
+const ONCE_FAILED: [u64; 32] = [
     271,  // two that refuse each other's boot ids were ACTIVE for ever
     414,  // the same for a while, after a quick restart with a smaller boot id
     155,  // the same
@@ -19,12 +19,21 @@ const ONCE_FAILED: [u64; 23] = [
     2406, // a window that was slept through counted as listening
     4676, // the same
     6802, // the same
-    55, 287, 895, 1840, 8776,  //
-    3,     // an address share silenced the heartbeat that it overtook on the other path
-    46,    // the same
-    9,     // a path's alarm was not told, since what was wrong with it kept changing
-    124,   // a path's alarm was cleared for a window when it changed its name
-    13256, // the old gate closed although the successor had been restarted
+    55, 287, 895, 1840, 8776,    //
+    3,       // an address share silenced the heartbeat that it overtook on the other path
+    46,      // the same
+    9,       // a path's alarm was not told, since what was wrong with it kept changing
+    124,     // a path's alarm was cleared for a window when it changed its name
+    13256,   // the old gate closed although the successor had been restarted
+    1001616, // a capture displaced the session of an ACTIVE that lived
+    502357,  // the same, and the peer itself was refused for ever
+    500981,  // a dead session in the queue of one that had slept beat the living one
+    14150,   // the same with a restart
+    17255,   // the same with two
+    6006068, // the same with the last word of the session before
+    1008257, // a hand-over to who was ACTIVE already never ran dry
+    1012193, // a clear let back in what an operator had suspended
+    2010714, // a lower threshold was held against a peer that did not know it yet
 ];
 
 fn failures(seeds: impl Iterator<Item = u64>) -> Vec<(u64, Violation)> {
