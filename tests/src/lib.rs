@@ -17,6 +17,7 @@
 pub mod busy;
 pub mod engine;
 pub mod error;
+pub mod fair;
 pub mod guard;
 pub mod heartbeats;
 pub mod judge;

@@ -5,17 +5,16 @@
     reason = "helpers of tests, not excepted"
 )]
 
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use twinline_bypass::Path;
 use twinline_bypass::model::Cable;
 use twinline_control::BypassStatus;
 use twinline_tests::engine::{self, Settings};
+use twinline_tests::fair::on_a_fair_machine;
 use twinline_tests::lab::{CardSetUp, Lab};
 use twinline_tests::panel::CardKind;
 use twinline_tests::probe::broadcast::Broadcasts;
 use twinline_tests::probe::udp::UdpProbe;
-use twinline_tests::stall::StallMeter;
 use twinline_tests::sys::HeldThread;
 use twinline_tests::topology::{Leg, Shape, Side};
 use twinline_tests::{scenes, status};
@@ -32,32 +31,6 @@ const RELAYS: Duration = Duration::from_millis(150);
 /// An interface that came up sends nothing for up to a second (the kernel's linkwatch): a card that
 /// goes inline lets the appliance's interfaces up.
 const LINKS: Duration = Duration::from_millis(1200);
-
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Runs a test, alone. One that fails while the machine itself held a thread for longer than two
-/// intervals proves nothing, and is run again, three times at most; it says so.
-fn on_a_fair_machine(test: fn()) {
-    let _alone = alone();
-    for left in (0..3).rev() {
-        let meter = StallMeter::start(&[0, 1]);
-        let result = std::panic::catch_unwind(test);
-        let stall_ms = meter.finish();
-        match result {
-            Ok(()) => return,
-            Err(_) if stall_ms > 100.0 && left > 0 => {
-                println!("run again: the machine held a thread for {stall_ms:.0} ms");
-            }
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    }
-}
 
 fn lab(shape: Shape, kind: CardKind, watchdog_ms: u32, max_flaps: u32) -> Lab {
     let settings = Settings {

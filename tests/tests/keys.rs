@@ -7,48 +7,18 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use twinline_control::{Event, HaStatus};
 use twinline_tests::engine::{self, Settings};
+use twinline_tests::fair::on_a_fair_machine;
 use twinline_tests::heartbeats::HaTap;
 use twinline_tests::lab::Lab;
-use twinline_tests::stall::StallMeter;
 use twinline_tests::topology::Side;
 use twinline_tests::{scenes, status};
 use twinline_wire::heartbeat::{Auth, DropCause, Expect, Key, StackName, parse};
 
 const SETTLE: Duration = Duration::from_secs(40);
 const CHANGE: Duration = Duration::from_secs(10);
-
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Two intervals: a machine that holds a thread for longer than this makes health itself.
-const UNFAIR_MS: f64 = 100.0;
-
-/// Runs a test, alone. One that fails while the machine itself held a thread for longer than
-/// [`UNFAIR_MS`] proves nothing, and is run again, three times at most; it says so.
-fn on_a_fair_machine(test: fn()) {
-    let _alone = alone();
-    for left in (0..3).rev() {
-        let meter = StallMeter::start(&[0, 1]);
-        let result = std::panic::catch_unwind(test);
-        let stall_ms = meter.finish();
-        match result {
-            Ok(()) => return,
-            Err(_) if stall_ms > UNFAIR_MS && left > 0 => {
-                println!("run again: the machine held a thread for {stall_ms:.0} ms");
-            }
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    }
-}
 
 /// A settled pair, A the active one; nothing but an event that a test makes moves the role.
 fn pair() -> Lab {
