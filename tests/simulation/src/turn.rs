@@ -251,6 +251,16 @@ impl World {
                 );
             }
         }
+        // Let in and out again in one step, its role does not show it.
+        let last = done.answers.iter().rev().find_map(|(id, result)| {
+            let (_, request) = requests.iter().find(|(n, _)| n == id)?;
+            let one = matches!(request, Request::Suspend { .. } | Request::Resume);
+            (one && result.is_ok()).then_some(*request)
+        });
+        let out = process.node.role() == Role::Suspended && !process.node.latched();
+        if out && matches!(last, Some(Request::Suspend { .. })) {
+            self.hosts[i].watch.memory.suspended = true;
+        }
         let stopping = self.hosts[i].watch.stopping;
         findings.extend(process.owed.follow(ran, &process.node, stopping).err());
         let there = &self.hosts[1 - i];

@@ -7,6 +7,7 @@ use crate::faults::{self, Fault};
 use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message, Path, Paths};
 use crate::peer::{HealthChange, Peer, Refusal};
 use crate::settings::Mode;
+use crate::time::Time;
 
 use super::Node;
 
@@ -54,7 +55,12 @@ impl Node {
                     Refusal::OldSession => "old_session",
                 };
                 *self.refused.entry(cause).or_default() += 1;
+                let newer = known && message.boot > peer.highest_boot();
                 if let (Refusal::OldSession, Body::Heartbeat(h)) = (refusal, &message.body) {
+                    if newer {
+                        let waits = (message.clone(), self.now);
+                        self.waiting.insert(message.instance, waits);
+                    }
                     self.challenge(message, h);
                 }
                 if !known {
@@ -65,6 +71,7 @@ impl Node {
             }
         };
         self.unproven.remove(&message.instance);
+        self.waiting.remove(&message.instance);
         self.highest_boots
             .insert(message.instance, peer.highest_boot());
         let change = match &message.body {
@@ -109,6 +116,26 @@ impl Node {
                 Reason::HeartbeatsGood
             };
             self.health_event(message.instance, change, why);
+        }
+    }
+
+    /// The slot is over that a newer session had to wait for: what it said last counts, before anybody
+    /// decides that nobody is there.
+    pub(super) fn take_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let (now, own) = (self.now, self.settings.interval);
+        let over = |(id, (_, at)): (&u16, &(Message, Time))| {
+            let peer = self.peers.get(id)?;
+            let over = !peer.present() || peer.missed() > 0;
+            over.then_some((*id, now.since(*at) < peer.interval(own)))
+        };
+        let over: Vec<(u16, bool)> = self.waiting.iter().filter_map(over).collect();
+        for (id, fresh) in over {
+            if let Some((message, _)) = self.waiting.remove(&id).filter(|_| fresh) {
+                self.take_message(&message);
+            }
         }
     }
 

@@ -40,7 +40,7 @@ use crate::faults::{self, Fault};
 use crate::flaps::Flaps;
 use crate::link_pairs::{LinkFitness, LinkPair};
 use crate::macs::MacTable;
-use crate::message::{Echo, Path, Role, Side, UnfitReason};
+use crate::message::{Echo, Message, Path, Role, Side, UnfitReason};
 use crate::observation::{Observation, RequestId};
 use crate::peer::{OwnSession, Peer, Thresholds};
 use crate::settings::{Mode, Settings, Topology};
@@ -145,6 +145,9 @@ pub struct Node {
     /// Sessions that could not show yet that they are alive: the last heartbeat of each, echoed so
     /// that they can (rule 5). Nothing else of them is believed.
     unproven: BTreeMap<u16, (Echo, Time)>,
+    /// The last heartbeat of each session with a larger boot id that has to wait until the one before
+    /// misses a slot, and when it came.
+    waiting: BTreeMap<u16, (Message, Time)>,
     /// Paths that are not good both ways, of peers that are there (rule 12).
     broken_paths: BTreeMap<(u16, Path), Broken>,
 
@@ -245,6 +248,7 @@ impl Node {
             highest_boots: saved.boots.clone(),
             refused: BTreeMap::new(),
             unproven: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             broken_paths: BTreeMap::new(),
             pairs: pair_states,
             link_fitness: LinkFitness::default(),
@@ -334,6 +338,7 @@ impl Node {
             self.take_message(message);
         }
         self.judge_peers(late);
+        self.take_waiting();
         self.take_rejects(observation.rejects);
         self.watch_cards(observation.cards);
         self.watch_links(observation.links);

@@ -261,6 +261,9 @@ pub struct Oracle {
     /// The largest boot id ever taken from each instance.
     largest: BTreeMap<u16, u64>,
     peers: BTreeMap<u16, Judged>,
+    /// The last heartbeat of a session with a larger boot id that the one before does not give way to
+    /// yet: it counts when that misses a slot.
+    waiting: BTreeMap<u16, (Message, Time)>,
     /// When we sent what, for the echoes.
     sent: VecDeque<(u64, Time)>,
     /// The step before, and how long before this one it was.
@@ -291,6 +294,7 @@ impl Oracle {
             boot,
             largest,
             peers: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             sent: VecDeque::new(),
             stepped: None,
             slept: Duration::ZERO,
@@ -397,8 +401,16 @@ impl Oracle {
     fn take(&mut self, message: &Message, now: Time, settings: &Settings) {
         let session = self.session(message, now, settings);
         if matches!(session, Session::Refused) {
+            let largest = self.largest.get(&message.instance);
+            let larger = largest.is_some_and(|&largest| message.boot > largest);
+            let heartbeat = matches!(message.body, Body::Heartbeat(_));
+            if larger && heartbeat && self.peers.contains_key(&message.instance) {
+                let waits = (message.clone(), now);
+                self.waiting.insert(message.instance, waits);
+            }
             return;
         }
+        self.waiting.remove(&message.instance);
         let known = self.peers.get(&message.instance);
         let asked = known.is_none_or(|p| !p.proven || p.boot != message.boot);
         let hears = match &message.body {
@@ -420,6 +432,26 @@ impl Oracle {
             peer.hear(now, message, heartbeat, settings, self.threshold);
         }
         peer.sum_up();
+    }
+
+    fn take_waiting(&mut self, now: Time, settings: &Settings) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let peers = self
+            .peers
+            .iter()
+            .filter(|(_, p)| !p.there() || p.silent_slots() > 0);
+        let over: Vec<_> = peers
+            .map(|(&id, p)| (id, p.interval(settings.interval)))
+            .collect();
+        for (id, slot) in over {
+            if let Some((message, at)) = self.waiting.remove(&id)
+                && now.since(at) < slot
+            {
+                self.take(&message, now, settings);
+            }
+        }
     }
 
     /// Follows one step of the node, which has been made and wants the next one at `deadline`; what differs, if anything.
@@ -445,6 +477,7 @@ impl Oracle {
         for peer in self.peers.values_mut() {
             peer.judge(now, late, settings, self.threshold);
         }
+        self.take_waiting(now, settings);
         self.compare(node)
     }
 

@@ -1,9 +1,10 @@
 //! What the simulation found: sessions whose boot ids do not grow (rule 5), and exits from ACTIVE in
 //! the midst of something else.
 
-use super::cluster::{Cluster, ms};
+use super::cluster::{Cluster, ms, quick};
 use crate::message::Role;
 use crate::observation::Request;
+use crate::settings::Settings;
 
 /// Found by the simulation: the clock of one was set back, so the other refuses its new boot id;
 /// and that one finds the other's session in its state file, so as nothing new.
@@ -93,4 +94,31 @@ fn rule_11_a_resume_does_not_end_the_listening_after_a_lease_that_ran_out() {
             .unwrap_err()
             .contains("listening")
     );
+}
+
+/// Found by the simulation (seed 7010676): with a threshold of 1 the slot that a restarted ACTIVE had
+/// to wait for was the one after which nobody was there.
+#[test]
+fn rule_05_a_restarted_peer_that_waits_for_a_slot_is_there_when_it_ends() {
+    let patient = Settings {
+        failure_threshold: 1,
+        interval: ms(100),
+        ..quick(false)
+    };
+    let mut c = Cluster::new(&[quick(true), patient]);
+    c.settle();
+    c.forget();
+    c.run(ms(1000));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+    c.cut.insert((1, 0));
+    c.kill(0);
+    c.run(ms(20));
+    c.start(0);
+    c.run(ms(60));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+    c.run(ms(15));
+    c.cut.clear();
+    c.run(ms(300));
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
+    assert!(c.role_changes(1).is_empty(), "{:?}", c.role_changes(1));
 }
