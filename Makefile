@@ -45,7 +45,9 @@ test: setup
 
 lint: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo fmt --all --check; \
-	  cargo clippy --workspace --all-targets -- -D warnings
+	  cargo clippy --workspace --all-targets -- -D warnings; \
+	  cargo clippy --manifest-path tests/fuzz/Cargo.toml --locked --target-dir target/fuzz/lint -- \
+	    -D warnings
 
 fmt:
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo fmt --all

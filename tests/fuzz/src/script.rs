@@ -462,10 +462,11 @@ fn read_message(from: &mut Reader<'_>) -> Message {
     let (role_byte, echoes) = (from.u8(), from.u8() % 4);
     let heartbeat = Heartbeat {
         role: role(role_byte),
-        unfit: match role_byte / 6 % 3 {
+        unfit: match role_byte / 6 % 4 {
             0 => None,
             1 => Some(UnfitReason::LinksBelowMinimum),
-            _ => Some(UnfitReason::WorkerStalled),
+            2 => Some(UnfitReason::WorkerStalled),
+            _ => Some(UnfitReason::CardNotInline),
         },
         flags: Flags(from.u16()),
         successor: from.u16(),
@@ -511,6 +512,7 @@ fn write_message(message: &Message, out: &mut Vec<u8>) {
         None => 0,
         Some(UnfitReason::LinksBelowMinimum) => 6,
         Some(UnfitReason::WorkerStalled) => 12,
+        Some(UnfitReason::CardNotInline) => 18,
     };
     let echoes = said.echoes.len().min(3);
     out.push(role_byte(said.role) + unfit);

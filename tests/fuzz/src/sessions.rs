@@ -1,7 +1,7 @@
 //! An oracle for rules 1, 2 and 5, written from `ha-semantics.md`: which messages must be refused,
 //! how many good heartbeats a peer showed in sequence, and for how long it was silent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use twinline_ha::message::{Body, MAX_PEERS, Message};
@@ -19,9 +19,12 @@ pub enum Verdict {
     /// A boot id of the past: to be refused, and to change nothing but what we echo, which is how
     /// a session that is alive may prove it.
     Refused,
-    /// A smaller boot id that echoes us: taken when the echo is recent and no session is heard. It
-    /// has to be judged alone, with [`Sessions::settle`].
+    /// Another boot id: a larger one is taken unless a session is alive, one that echoes us lately
+    /// in any case; a smaller one only with an echo. It has to be judged alone, with
+    /// [`Sessions::settle`].
     Open,
+    /// It had to wait, was counted as refused, and was taken in the same step when a slot ended.
+    Waited,
     /// Not of a peer, or of one peer too many.
     Ignored,
 }
@@ -33,7 +36,6 @@ pub struct Session {
     pub boot: u64,
     seq: u64,
     highest: u64,
-    retired: VecDeque<u64>,
     good: u64,
     /// The most good heartbeats in sequence at any time in this step.
     pub best_good: u64,
@@ -42,6 +44,9 @@ pub struct Session {
     advertised: Duration,
     /// The shortest slot since then: the larger of our interval and the one it advertised.
     pub shortest_slot: Duration,
+    /// When the session before this one was heard last, and its shortest slot, where this one took its
+    /// place at the end of this step: what is told of the step is told of that one.
+    pub before: Option<(Time, Duration)>,
     /// Nothing happened since then that makes the slots hard to count.
     pub steady: bool,
 }
@@ -51,6 +56,7 @@ pub struct Session {
 pub struct Sessions {
     known: BTreeMap<u16, Session>,
     saved: BTreeMap<u16, u64>,
+    waiting: BTreeMap<u16, Message>,
 }
 
 impl Sessions {
@@ -60,6 +66,7 @@ impl Sessions {
         Self {
             known: BTreeMap::new(),
             saved,
+            waiting: BTreeMap::new(),
         }
     }
 
@@ -78,6 +85,7 @@ impl Sessions {
     pub fn begin(&mut self) {
         for session in self.known.values_mut() {
             session.best_good = session.good;
+            session.before = None;
         }
     }
 
@@ -102,22 +110,22 @@ impl Sessions {
             }
         };
         let same = session.boot != 0 && message.boot == session.boot;
+        let larger = message.boot > session.highest;
         let taken = if same {
             message.seq > session.seq
         } else {
-            message.boot > session.highest
+            larger && session.boot == 0
         };
         if taken {
             self.take(message, now, settings);
             return Verdict::Taken;
         }
-        let past = message.boot == 0 || session.retired.contains(&message.boot);
         let echoes_us = matches!(&message.body, Body::Heartbeat(h) if h.echoes.iter().any(|e| {
             e.instance == OWN_INSTANCE && e.boot == OWN_BOOT
         }));
         if same {
             Verdict::Replayed
-        } else if past || !echoes_us {
+        } else if message.boot == 0 || !(larger || echoes_us) {
             Verdict::Refused
         } else {
             Verdict::Open
@@ -127,6 +135,43 @@ impl Sessions {
     /// A message that was judged [`Verdict::Open`] was taken by the node.
     pub fn settle(&mut self, message: &Message, now: Time, settings: &Settings) {
         self.take(message, now, settings);
+    }
+
+    /// A heartbeat that was judged [`Verdict::Open`] was refused: a larger boot id waits for the slot
+    /// in which the session before it is silent.
+    pub fn wait(&mut self, message: &Message) {
+        let larger = self
+            .known
+            .get(&message.instance)
+            .is_some_and(|session| message.boot > session.highest);
+        if larger && matches!(message.body, Body::Heartbeat(_)) {
+            self.waiting.insert(message.instance, message.clone());
+        }
+    }
+
+    /// A step was made: what had waited may have been taken, as `boot_of` a peer says.
+    pub fn settle_waiting(
+        &mut self,
+        now: Time,
+        settings: &Settings,
+        boot_of: impl Fn(u16) -> Option<u64>,
+    ) {
+        let over = |(&id, m): (&u16, &Message)| (boot_of(id) == Some(m.boot)).then_some(id);
+        let over: Vec<u16> = self.waiting.iter().filter_map(over).collect();
+        for id in over {
+            let Some(message) = self.waiting.remove(&id) else {
+                continue;
+            };
+            let fresh = self.known.get(&id).is_some_and(|s| s.boot != message.boot);
+            if fresh {
+                let of = |s: &Session| Some((s.heard_at?, s.shortest_slot));
+                let before = self.known.get(&id).and_then(of);
+                self.take(&message, now, settings);
+                if let Some(session) = self.known.get_mut(&id) {
+                    session.before = before;
+                }
+            }
+        }
     }
 
     /// A reload.
@@ -159,11 +204,6 @@ impl Sessions {
                 session.good = 0;
             }
         } else {
-            if session.boot != 0 {
-                // Eight boot ids of the past are remembered.
-                session.retired.push_front(session.boot);
-                session.retired.truncate(8);
-            }
             session.boot = message.boot;
             session.good = 0;
         }
