@@ -40,7 +40,7 @@ pub struct Bounds {
     /// `W` after the last heartbeat that it sent (rule 11). On a wire that loses nothing the bound
     /// is zero: never. Three exemptions, counted as a wire that loses: a start with mixed settings
     /// beside one that is stopped, and a process whose boot id is smaller than the one before it
-    /// (the wall clock went back), for `W`; and a reload that shortens a failure window, since the
+    /// (the wall clock went back), for `W` in which the other one runs; and a reload that shortens a failure window, since the
     /// peer's lease still counts with the longer one.
     pub two_forwarders: Ns,
     /// Two that become ACTIVE within this of each other could not know: `D + 2 T`.

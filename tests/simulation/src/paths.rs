@@ -121,13 +121,7 @@ impl World {
             let process = h.process.as_ref();
             process.is_some_and(|p| p.node.link_pairs().iter().all(LinkPair::up))
         };
-        let mistaken = |i: usize| {
-            let process = self.hosts[i].process.as_ref();
-            let peer = process.and_then(|p| p.oracle.peer(self.hosts[1 - i].instance));
-            let theirs = self.hosts[1 - i].process.as_ref().map(|p| p.boot);
-            peer.is_some_and(|p| Some(p.boot()) != theirs)
-        };
-        if mistaken(0) || mistaken(1) {
+        if self.mistaken(0) || self.mistaken(1) {
             // Who takes another session for its peer's (a capture after the state file was lost)
             // does not hear its peer, by whatever path.
             self.unsteady = self.unsteady.max(now);
@@ -171,6 +165,14 @@ impl World {
         if self.paths.good_since == [None; 2] {
             self.disturb(now);
         }
+    }
+
+    /// This instance takes another session for that of its peer's process.
+    pub(crate) fn mistaken(&self, i: usize) -> bool {
+        let process = self.hosts[i].process.as_ref();
+        let peer = process.and_then(|p| p.oracle.peer(self.hosts[1 - i].instance));
+        let theirs = self.hosts[1 - i].process.as_ref().map(|p| p.boot);
+        peer.is_some_and(|p| Some(p.boot()) != theirs)
     }
 
     /// A path has been good both ways for long enough that the other one's death is no matter.

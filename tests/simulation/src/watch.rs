@@ -22,7 +22,13 @@ impl World {
         let blind = |i: usize| {
             self.hosts[i].role() == Role::Init && self.hosts[1 - i].stalled_until > self.now
         };
-        if mixed && (blind(0) || blind(1)) {
+        // The window of the exemption for a smaller boot id is one in which the other one runs.
+        let asleep = |i: usize| {
+            let woke = self.hosts[1 - i].stalled_until;
+            self.hosts[i].older_boot && self.now <= woke + self.bounds.window
+        };
+        let late = |i: usize| asleep(i) && self.mistaken(1 - i);
+        if mixed && (blind(0) || blind(1)) || late(0) || late(1) {
             self.wire_bad = self.wire_bad.max(self.now);
         }
     }

@@ -5,7 +5,7 @@ use twinline_simulation::Violation;
 use twinline_simulation::search::{run, run_scenario, search};
 
 /// Seeds that once failed: what they found is mended, and stays so.
-const ONCE_FAILED: [u64; 34] = [
+const ONCE_FAILED: [u64; 35] = [
     271,  // two that refuse each other's boot ids were ACTIVE for ever
     414,  // the same for a while, after a quick restart with a smaller boot id
     155,  // the same
@@ -35,6 +35,7 @@ const ONCE_FAILED: [u64; 34] = [
     1008257, // a hand-over to who was ACTIVE already never ran dry
     1012193, // a clear let back in what an operator had suspended
     7002249, // let in and out of the election in one step (a check was wrong)
+    8012213, // a new lease opened a gate that was told to close, and had not
     2010714, // a lower threshold was held against a peer that did not know it yet
 ];
 

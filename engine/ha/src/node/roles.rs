@@ -130,7 +130,10 @@ impl Node {
                 .get(&from)
                 .is_some_and(|p| p.says(Flags::GATE_OPEN));
             let ours = self.epoch.saturating_add(1);
-            if self.fit() && self.better_rival(ours, open.then_some(from)).is_none() {
+            // With the lease of the new tenure, workers that have not closed yet since the last one
+            // would carry everything again.
+            let closed = self.gates_adopted || !self.settings.leased();
+            if self.fit() && closed && self.better_rival(ours, open.then_some(from)).is_none() {
                 let taking = self.taking_over_from(from);
                 self.become_active(Reason::PeerHandsOver, Some(taking));
                 return true;

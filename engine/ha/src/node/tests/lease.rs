@@ -224,3 +224,19 @@ fn rule_11_the_lease_holds_through_a_takeover_at_the_shortest_window() {
         assert!(!c.role_changes(i).iter().any(expired));
     }
 }
+
+/// Found by the simulation (seed 8012213): a lease for a new tenure opened a gate that was told to
+/// close, and had not.
+#[test]
+fn rule_11_nobody_takes_over_before_its_workers_have_closed() {
+    let mut c = Cluster::settled();
+    c.hosts[0].adopt_after = 60;
+    c.stall(0, ms(100));
+    c.run(ms(110));
+    assert_eq!(c.roles(), [Role::Passive, Role::Active]);
+    c.run(ms(20));
+    let doubled = c.doubled;
+    c.ask(1, Request::Switchover);
+    c.run(ms(200));
+    assert_eq!(c.doubled, doubled);
+}
