@@ -138,9 +138,9 @@ pub struct Node {
     operator_hold: bool,
     nobody_active_since: Option<Time>,
     retry_handover_at: Time,
-    /// The heartbeat (of whom, and when it came) whose offer of the role led to nothing in time: it is
-    /// not taken up a second time.
-    spent_offer: Option<(u16, Time)>,
+    /// When a takeover led to nothing in time: an offer of the role that came before it, of that peer
+    /// or of another one, is not taken up any more.
+    offers_spent_at: Option<Time>,
 
     peers: BTreeMap<u16, Peer>,
     highest_boots: BTreeMap<u16, u64>,
@@ -247,7 +247,7 @@ impl Node {
             operator_hold: false,
             nobody_active_since: None,
             retry_handover_at: now,
-            spent_offer: None,
+            offers_spent_at: None,
             peers: BTreeMap::new(),
             highest_boots: saved.boots.clone(),
             refused: BTreeMap::new(),

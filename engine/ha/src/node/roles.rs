@@ -120,7 +120,7 @@ impl Node {
             let to_us = h.role == Role::Active
                 && h.flags.has(Flags::HANDING_OVER)
                 && h.successor == self.instance;
-            let spent = self.spent_offer == p.last().map(|last| (p.instance(), last.at));
+            let spent = self.offers_spent_at >= p.last().map(|last| last.at);
             (to_us && !spent).then_some(p.instance())
         });
         if let Some(from) = handed {
@@ -323,8 +323,7 @@ impl Node {
             return;
         }
         if self.now >= state.deadline {
-            let last = self.peers.get(&state.from).and_then(Peer::last);
-            self.spent_offer = last.map(|last| (state.from, last.at));
+            self.offers_spent_at = Some(self.now);
             // It is there, it hears us or not, and it does not close: two open gates would be a
             // loop, so we are the one who steps back.
             self.leave_active(Reason::HandoverTimedOut, Then::Standby);
