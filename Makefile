@@ -41,7 +41,7 @@ test: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo test -p twinline-simulation; \
 	  cargo test --profile sim -p twinline-model
 	@$(MAKE) --no-print-directory sim-ci
-	@PATH="$$(sh setup/rust.sh):$$PATH"; sh setup/fuzz.sh 60
+	@PATH="$$(sh setup/rust.sh):$$PATH"; SEED="$$(sh setup/seed.sh)" sh setup/fuzz.sh 60
 
 lint: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo fmt --all --check; \
@@ -75,13 +75,13 @@ sim: setup
 	  cargo run --profile sim -p twinline-simulation --bin sim -- \
 	    $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-# What `make test` plays: 20,000 fixed seeds, and 2,000 that no run had before. A failing seed is
-# printed with the command that replays it.
+# What `make test` plays: 20,000 fixed seeds, and 2,000 that no other state of the tree had before
+# (setup/seed.sh). A failing seed is printed with the command that replays it.
 sim-ci: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; \
 	  cargo build --profile sim -p twinline-simulation --bin sim; \
 	  target/sim/sim --seeds 20000; \
-	  from="$$(date +%s)000"; echo "random seeds from $$from"; \
+	  from="$$(sh setup/seed.sh)000"; echo "this tree's own seeds, from $$from"; \
 	  target/sim/sim --seeds 2000 --from "$$from"
 
 # Each deliberate fault in the decisions is switched on in turn, and has to be caught.

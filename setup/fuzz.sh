@@ -10,6 +10,8 @@
 # --target keeps those flags away from build scripts. What a run finds new is kept in
 # target/fuzz/corpus and used by the next one; what breaks a promise is in target/fuzz/artifacts.
 #
+# SEED=n in the environment: libFuzzer's seed, otherwise one drawn at random.
+#
 # Exit codes: 0 nothing found, 1 found or not built, 2 wrong usage.
 set -eu
 
@@ -116,7 +118,7 @@ for target in $targets; do
     esac
     say "$target for $seconds s"
     code=0
-    play "$target" "$out/corpus/$target" "$package/corpus/$target" \
+    play "$target" "$out/corpus/$target" "$package/corpus/$target" -seed="${SEED:-0}" \
         -dict="$package/dictionaries/$target.dict" -max_len="$longest" \
         -max_total_time="$seconds" -print_final_stats=1 \
         -artifact_prefix="$out/artifacts/$target/" >"$log" 2>&1 || code=$?
