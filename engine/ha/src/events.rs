@@ -456,6 +456,12 @@ impl EventLog {
         Some(self.push(at, unix_ms, Subject::Alarm(alarm), why))
     }
 
+    /// Whether no alarm stands.
+    #[must_use]
+    pub fn no_alarms(&self) -> bool {
+        self.alarms.is_empty()
+    }
+
     /// The alarms that stand, and since when.
     pub fn alarms(&self) -> impl Iterator<Item = (&Alarm, Time)> {
         self.alarms.iter().map(|(alarm, &since)| (alarm, since))

@@ -484,6 +484,10 @@ impl Node {
     }
 
     fn alarm(&mut self, alarm: Alarm, on: bool) {
+        // The usual case, many times a step.
+        if !on && self.log.no_alarms() {
+            return;
+        }
         if let Some(event) = self.log.set_alarm(self.now, self.unix_ms, alarm, on) {
             self.out.push(Action::Event(event));
         }
