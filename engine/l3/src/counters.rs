@@ -36,6 +36,8 @@ drop_causes! {
         Tentative = "tentative": "own address is not in use",
         /// To a group or broadcast address, and there is no exception device.
         Group = "group": "group address, and no exception device",
+        /// To one of our addresses, in a frame to a group (RFC 1122, section 3.3.6).
+        LinkGroup = "link_group": "one station's packet in a frame to a group",
         /// A fragment, and there is no exception device.
         Fragment = "fragment": "fragment, and no exception device",
         /// ICMP or ICMPv6 cut short.
