@@ -30,7 +30,7 @@ pub use counters::{Counters, DropCause, DropCounters};
 pub use host::{Host, IcmpKind, Neighbour, NeighbourState};
 pub use output::{Note, Output};
 pub use prefix::Prefix;
-pub use twinline_vrrp::Time;
+pub use twinline_time::Time;
 
 /// Which layer 3 interface: the index of its `[[interface]]`, and in [`HostConfig::interfaces`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -179,7 +179,13 @@ mod tests {
         for (kind, error) in [(0, false), (3, true), (5, true), (8, false), (12, true)] {
             assert_eq!(v4::is_error(kind), error, "{kind}");
         }
-        for (kind, error) in [(1, true), (127, true), (128, false), (136, false), (137, true)] {
+        for (kind, error) in [
+            (1, true),
+            (127, true),
+            (128, false),
+            (136, false),
+            (137, true),
+        ] {
             assert_eq!(v6::is_error(kind), error, "{kind}");
         }
     }

@@ -280,7 +280,8 @@ mod tests {
             protocol: UDP,
             payload_len: 12,
         };
-        repr.emit_with_tos(&mut packet, INTERNETWORK_CONTROL).unwrap();
+        repr.emit_with_tos(&mut packet, INTERNETWORK_CONTROL)
+            .unwrap();
         packet
     }
 

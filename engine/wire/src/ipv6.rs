@@ -316,8 +316,14 @@ mod tests {
             let [a, b] = field.to_be_bytes();
             upper(&extended(44, &[58, 0, a, b, 0, 0, 0, 1])).unwrap()
         };
-        assert_eq!((fragment(1).fragment, fragment(1).fragment_offset), (true, 0));
-        assert_eq!((fragment(16).fragment, fragment(16).fragment_offset), (true, 2));
+        assert_eq!(
+            (fragment(1).fragment, fragment(1).fragment_offset),
+            (true, 0)
+        );
+        assert_eq!(
+            (fragment(16).fragment, fragment(16).fragment_offset),
+            (true, 2)
+        );
         assert!(!fragment(0).fragment);
         // authentication counts in four bytes
         let found = upper(&extended(51, &[6, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])).unwrap();

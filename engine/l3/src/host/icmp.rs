@@ -37,9 +37,7 @@ impl From<IcmpKind> for Problem {
 
 /// Type, code and the four bytes behind the checksum.
 fn message_v4(problem: Problem) -> Repr {
-    use icmp::v4::{
-        FRAGMENTATION_NEEDED, HOST, NET, PORT, PROTOCOL, TIME_EXCEEDED, UNREACHABLE,
-    };
+    use icmp::v4::{FRAGMENTATION_NEEDED, HOST, NET, PORT, PROTOCOL, TIME_EXCEEDED, UNREACHABLE};
     let (kind, code, rest) = match problem {
         Problem::Forward(IcmpKind::TimeExceeded) => (TIME_EXCEEDED, 0, 0),
         Problem::Forward(IcmpKind::NoRoute) => (UNREACHABLE, NET, 0),
@@ -99,9 +97,7 @@ fn packet_v4(
         payload_len: icmp::HEADER_LEN + body.len(),
     };
     header.emit_with_tos(&mut packet, tos).ok()?;
-    message
-        .emit_v4(packet.get_mut(ipv4::HEADER_LEN..)?)
-        .ok()?;
+    message.emit_v4(packet.get_mut(ipv4::HEADER_LEN..)?).ok()?;
     Some(packet)
 }
 
@@ -258,8 +254,8 @@ impl Host {
         }
         let room = MAX_ERROR_V4 - ipv4::HEADER_LEN - icmp::HEADER_LEN;
         let quoted = packet.get(..header.total_len.min(room)).unwrap_or_default();
-        let error = packet_v4(message_v4(problem), (from, source), 0, quoted)
-            .ok_or(DropCause::TooBig)?;
+        let error =
+            packet_v4(message_v4(problem), (from, source), 0, quoted).ok_or(DropCause::TooBig)?;
         Ok(self.send_own(now, id, source.into(), error, out))
     }
 
@@ -299,8 +295,8 @@ impl Host {
         }
         let room = MAX_ERROR_V6 - ipv6::HEADER_LEN - icmp::HEADER_LEN;
         let quoted = packet.get(..packet.len().min(room)).unwrap_or_default();
-        let error = packet_v6(message_v6(problem), (from, source), 0, quoted)
-            .ok_or(DropCause::TooBig)?;
+        let error =
+            packet_v6(message_v6(problem), (from, source), 0, quoted).ok_or(DropCause::TooBig)?;
         Ok(self.send_own(now, id, source.into(), error, out))
     }
 

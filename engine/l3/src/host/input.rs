@@ -33,7 +33,9 @@ impl Host {
             return Err(DropCause::NoLink);
         }
         let Ok(frame) = vlan::open(bytes) else {
-            self.counters.malformed.count(slow_path::DropCause::Truncated);
+            self.counters
+                .malformed
+                .count(slow_path::DropCause::Truncated);
             return Ok(());
         };
         let Frame { link, payload, .. } = frame;
@@ -59,7 +61,7 @@ impl Host {
                         self.ndp(now, id, &link, &message, out);
                         let advertisement = matches!(message, ndp::Message::Advertisement(_));
                         if advertisement && self.has_kernel(id) {
-                            self.to_kernel(id, &frame, DropCause::Group, out);
+                            self.give_to_kernel(id, &frame, DropCause::Group, out);
                         }
                         Ok(())
                     }
@@ -92,12 +94,15 @@ impl Host {
                 return Ok(());
             }
         };
-        if self.interface(id).is_some_and(|i| i.has_mac(heard.sender_mac)) {
+        if self
+            .interface(id)
+            .is_some_and(|i| i.has_mac(heard.sender_mac))
+        {
             return Err(DropCause::Looped);
         }
         self.arp(now, id, &frame.link, &heard, out);
         if heard.operation == arp::Operation::Reply && self.has_kernel(id) {
-            self.to_kernel(id, frame, DropCause::Group, out);
+            self.give_to_kernel(id, frame, DropCause::Group, out);
         }
         Ok(())
     }
@@ -162,7 +167,12 @@ impl Host {
             // RFC 1122, section 3.3.6: one who is meant alone is not told before all.
             Some(_) if link_destination.is_group() => Err(DropCause::LinkGroup),
             // Our own address as the source of what comes from outside.
-            Some(_) if matches!(self.local_on(id, source), Some((_, Local::Own | Local::Held { .. }))) => {
+            Some(_)
+                if matches!(
+                    self.local_on(id, source),
+                    Some((_, Local::Own | Local::Held { .. }))
+                ) =>
+            {
                 Err(DropCause::Martian)
             }
             Some(Local::Own | Local::Held { accept: true, .. }) => Ok(Destination::Ours),
@@ -187,11 +197,11 @@ impl Host {
             if header.protocol == vrrp::PROTOCOL {
                 return Err(DropCause::Group);
             }
-            self.to_kernel(id, frame, DropCause::Group, out);
+            self.give_to_kernel(id, frame, DropCause::Group, out);
             return Ok(());
         }
         if header.is_fragment() {
-            self.to_kernel(id, frame, DropCause::Fragment, out);
+            self.give_to_kernel(id, frame, DropCause::Fragment, out);
             return Ok(());
         }
         let body = packet.get(header.header_len..).unwrap_or_default();
@@ -201,10 +211,10 @@ impl Host {
                 if message.kind == icmp::v4::ECHO_REQUEST {
                     self.echo_v4(now, id, &header, (message, body), out);
                 } else {
-                    self.to_kernel(id, frame, DropCause::IcmpUnwanted, out);
+                    self.give_to_kernel(id, frame, DropCause::IcmpUnwanted, out);
                 }
             }
-            _ if self.has_kernel(id) => self.to_kernel(id, frame, DropCause::NoListener, out),
+            _ if self.has_kernel(id) => self.give_to_kernel(id, frame, DropCause::NoListener, out),
             protocol => {
                 self.drop(DropCause::NoListener);
                 let problem = if protocol == ipv4::UDP {
@@ -228,7 +238,12 @@ impl Host {
         let ip = ipv6::Packet::new_checked(frame.payload).map_err(|_| DropCause::BadIpHeader)?;
         let packet = frame.payload.get(..ip.total_len()).unwrap_or_default();
         let (source, destination) = (ip.source(), ip.destination());
-        let ends = self.judge_ends(id, frame.link.destination, source.into(), destination.into())?;
+        let ends = self.judge_ends(
+            id,
+            frame.link.destination,
+            source.into(),
+            destination.into(),
+        )?;
         let upper = ipv6::upper(packet).map_err(|error| match error {
             Error::Truncated | Error::HeaderLength => DropCause::BadExtension,
             _ => DropCause::BadIpHeader,
@@ -240,7 +255,7 @@ impl Host {
             } else {
                 DropCause::Fragment
             };
-            self.to_kernel(id, frame, cause, out);
+            self.give_to_kernel(id, frame, cause, out);
             return Ok(());
         }
         if group && upper.protocol == vrrp::PROTOCOL {
@@ -268,11 +283,11 @@ impl Host {
             if matches!(message.kind, 135 | 136) {
                 return Err(DropCause::BadExtension);
             }
-            self.to_kernel(id, frame, cause, out);
+            self.give_to_kernel(id, frame, cause, out);
             return Ok(());
         }
         if group || self.has_kernel(id) {
-            self.to_kernel(id, frame, DropCause::Group, out);
+            self.give_to_kernel(id, frame, DropCause::Group, out);
             return Ok(());
         }
         self.drop(DropCause::NoListener);

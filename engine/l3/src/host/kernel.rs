@@ -13,9 +13,9 @@ use twinline_wire::{Mac, arp, ethernet, ipv4, ipv6};
 use super::Host;
 use super::addresses::Local;
 use super::send::endpoints;
+use crate::InterfaceId;
 use crate::counters::DropCause;
 use crate::output::Output;
-use crate::{InterfaceId, Time};
 
 /// A frame with another header before the same payload.
 fn rewritten(link: &Link, ethertype: u16, payload: &[u8]) -> Option<Vec<u8>> {
@@ -34,7 +34,7 @@ impl Host {
 
     /// Gives a frame to the exception device of its interface; `otherwise` is counted when there is
     /// none.
-    pub(super) fn to_kernel(
+    pub(super) fn give_to_kernel(
         &mut self,
         id: InterfaceId,
         frame: &Frame<'_>,
@@ -65,7 +65,6 @@ impl Host {
 
     pub(super) fn kernel_frame(
         &mut self,
-        now: Time,
         id: InterfaceId,
         bytes: &[u8],
         out: &mut Vec<Output>,
@@ -83,19 +82,16 @@ impl Host {
         let link = Link { vlan, ..frame.link };
         match frame.ethertype {
             ethernet::ARP => return self.kernel_arp(id, &link, frame.payload, out),
-            ethernet::IPV6 if ipv6_is_icmp(frame.payload) => {
-                match ndp::read(frame.payload) {
-                    Ok(message) => return self.kernel_ndp(id, &link, &message, out),
-                    Err(ndp::DropCause::NotOurs) => {}
-                    Err(_) => return Err(DropCause::KernelRefused),
-                }
-            }
+            ethernet::IPV6 if ipv6_is_icmp(frame.payload) => match ndp::read(frame.payload) {
+                Ok(message) => return self.kernel_ndp(id, &link, &message, out),
+                Err(ndp::DropCause::NotOurs) => {}
+                Err(_) => return Err(DropCause::KernelRefused),
+            },
             ethernet::IPV4 if ipv4::Header::read(frame.payload).is_err() => {
                 return Err(DropCause::KernelRefused);
             }
             _ => {}
         }
-        let _ = now;
         let ip = endpoints(frame.payload).map(|(source, ..)| source);
         let ip = ip.filter(|_| matches!(frame.ethertype, ethernet::IPV4 | ethernet::IPV6));
         let source = self.kernel_source(id, ip, source)?;
@@ -117,9 +113,13 @@ impl Host {
         ip: Option<IpAddr>,
         mac: Mac,
     ) -> Result<Mac, DropCause> {
-        let local = ip.and_then(|ip| self.local_on(id, ip)).map(|(_, local)| local);
+        let local = ip
+            .and_then(|ip| self.local_on(id, ip))
+            .map(|(_, local)| local);
         match local {
-            Some(Local::Held { vmac, .. }) if self.interface(id).is_some_and(|i| i.holds_mac(vmac)) => {
+            Some(Local::Held { vmac, .. })
+                if self.interface(id).is_some_and(|i| i.holds_mac(vmac)) =>
+            {
                 Ok(vmac)
             }
             Some(Local::NotHeld) => Err(DropCause::KernelRefused),

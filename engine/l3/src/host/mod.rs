@@ -163,7 +163,11 @@ impl Host {
             }
             let keys = self.table.keys_where(|key, _| key.0 == interface);
             for key in keys {
-                if self.table.get(&key).is_some_and(|entry| entry.mac.is_none()) {
+                if self
+                    .table
+                    .get(&key)
+                    .is_some_and(|entry| entry.mac.is_none())
+                {
                     self.forget(key, out);
                 } else {
                     self.table
@@ -186,7 +190,13 @@ impl Host {
 
     /// A frame that the fast path punted, already demultiplexed to its interface, its VLAN tag still
     /// in it. VRRP adverts do not come here.
-    pub fn frame(&mut self, now: Time, interface: InterfaceId, frame: &[u8], out: &mut Vec<Output>) {
+    pub fn frame(
+        &mut self,
+        now: Time,
+        interface: InterfaceId,
+        frame: &[u8],
+        out: &mut Vec<Output>,
+    ) {
         let now = self.at(now);
         self.counters.frames = self.counters.frames.saturating_add(1);
         if let Err(cause) = self.input(now, interface, frame, out) {
@@ -196,7 +206,14 @@ impl Host {
 
     /// A packet to be forwarded, for whose next hop the fast path has no MAC address. `packet` starts
     /// with its IP header, TTL already decremented; `interface` is the way out.
-    pub fn unresolved(&mut self, now: Time, interface: InterfaceId, next_hop: IpAddr, packet: &[u8], out: &mut Vec<Output>) {
+    pub fn unresolved(
+        &mut self,
+        now: Time,
+        interface: InterfaceId,
+        next_hop: IpAddr,
+        packet: &[u8],
+        out: &mut Vec<Output>,
+    ) {
         let now = self.at(now);
         let Some((source, _, length)) = send::endpoints(packet) else {
             return self.drop(DropCause::BadIpHeader);
@@ -212,7 +229,13 @@ impl Host {
     }
 
     /// Looks for a next hop ahead of the first packet: those of routes.
-    pub fn resolve(&mut self, now: Time, interface: InterfaceId, next_hop: IpAddr, out: &mut Vec<Output>) {
+    pub fn resolve(
+        &mut self,
+        now: Time,
+        interface: InterfaceId,
+        next_hop: IpAddr,
+        out: &mut Vec<Output>,
+    ) {
         let now = self.at(now);
         let Some(known) = self.interface(interface) else {
             return self.drop(DropCause::NoInterface);
@@ -228,7 +251,14 @@ impl Host {
 
     /// A packet that cannot be forwarded. `packet` starts with its IP header, as it was received on
     /// `interface`.
-    pub fn error(&mut self, now: Time, interface: InterfaceId, kind: IcmpKind, packet: &[u8], out: &mut Vec<Output>) {
+    pub fn error(
+        &mut self,
+        now: Time,
+        interface: InterfaceId,
+        kind: IcmpKind,
+        packet: &[u8],
+        out: &mut Vec<Output>,
+    ) {
         let now = self.at(now);
         if self.interface(interface).is_none() {
             return self.drop(DropCause::NoInterface);
@@ -237,9 +267,15 @@ impl Host {
     }
 
     /// A frame that the host's stack sent into the exception device, untagged.
-    pub fn from_kernel(&mut self, now: Time, interface: InterfaceId, frame: &[u8], out: &mut Vec<Output>) {
-        let now = self.at(now);
-        if let Err(cause) = self.kernel_frame(now, interface, frame, out) {
+    pub fn from_kernel(
+        &mut self,
+        now: Time,
+        interface: InterfaceId,
+        frame: &[u8],
+        out: &mut Vec<Output>,
+    ) {
+        self.at(now);
+        if let Err(cause) = self.kernel_frame(interface, frame, out) {
             self.drop(cause);
         }
     }
@@ -247,7 +283,16 @@ impl Host {
     /// A virtual router's addresses, and whether they are held now. Called at start for each virtual
     /// router (with `held = false`), and at each change. `accept` is accept mode, or ownership.
     #[allow(clippy::too_many_arguments)] // all of one fact
-    pub fn virtual_addresses(&mut self, now: Time, interface: InterfaceId, vmac: Mac, addresses: &[IpAddr], held: bool, accept: bool, out: &mut Vec<Output>) {
+    pub fn virtual_addresses(
+        &mut self,
+        now: Time,
+        interface: InterfaceId,
+        vmac: Mac,
+        addresses: &[IpAddr],
+        held: bool,
+        accept: bool,
+        out: &mut Vec<Output>,
+    ) {
         self.at(now);
         let wanted = Virtual {
             vmac,
@@ -260,13 +305,26 @@ impl Host {
 
     /// Announces a virtual address: gratuitous ARP, or an unsolicited neighbour advertisement with R
     /// = 1, S = 0, O = 1 (RFC 9568, section 6.4.2). Not when it is not held (item 37).
-    pub fn announce(&mut self, interface: InterfaceId, vmac: Mac, address: IpAddr, out: &mut Vec<Output>) {
+    pub fn announce(
+        &mut self,
+        interface: InterfaceId,
+        vmac: Mac,
+        address: IpAddr,
+        out: &mut Vec<Output>,
+    ) {
         self.announce_virtual(interface, vmac, address, out);
     }
 
     /// A neighbour that the peer instance knows: usable at once, to be probed soon. What is known
     /// here better is left alone.
-    pub fn neighbour_heard(&mut self, now: Time, interface: InterfaceId, ip: IpAddr, mac: Mac, out: &mut Vec<Output>) {
+    pub fn neighbour_heard(
+        &mut self,
+        now: Time,
+        interface: InterfaceId,
+        ip: IpAddr,
+        mac: Mac,
+        out: &mut Vec<Output>,
+    ) {
         let now = self.at(now);
         let key = (interface, ip);
         let Some(known) = self.interface(interface) else {

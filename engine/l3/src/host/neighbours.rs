@@ -87,11 +87,10 @@ impl Host {
         };
         let other = said.mac.filter(|mac| *mac != known);
         match other {
-            Some(_) if !said.overrides => {
-                if entry.state == NeighbourState::Reachable {
-                    self.confirm(now, key, false);
-                }
+            Some(_) if !said.overrides && entry.state == NeighbourState::Reachable => {
+                self.confirm(now, key, false);
             }
+            Some(_) if !said.overrides => {}
             Some(mac) => {
                 self.table.change(&key, |entry| entry.mac = Some(mac));
                 self.confirm(now, key, said.solicited);
@@ -148,7 +147,9 @@ impl Host {
                 self.table.change(&key, |entry| entry.due = None);
                 false
             }
-            NeighbourState::Incomplete if tries < MAX_QUESTIONS => self.ask_again(now, key, None, out),
+            NeighbourState::Incomplete if tries < MAX_QUESTIONS => {
+                self.ask_again(now, key, None, out)
+            }
             NeighbourState::Probe if tries < MAX_PROBES => self.ask_again(now, key, mac, out),
             NeighbourState::Incomplete | NeighbourState::Probe => {
                 self.give_up(now, key, out);
@@ -170,7 +171,8 @@ impl Host {
     }
 
     fn enter(&mut self, now: Time, key: Key, state: NeighbourState, due: Time) {
-        self.table.change(&key, |entry| entry.enter(state, now, Some(due)));
+        self.table
+            .change(&key, |entry| entry.enter(state, now, Some(due)));
     }
 
     fn ask_again(&mut self, now: Time, key: Key, last: Option<Mac>, out: &mut Vec<Output>) -> bool {

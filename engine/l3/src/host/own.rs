@@ -43,7 +43,10 @@ impl Host {
     }
 
     fn join(&mut self, interface: InterfaceId, group_mac: Mac, out: &mut Vec<Output>) {
-        if self.interface_mut(interface).is_some_and(|i| i.join(group_mac)) {
+        if self
+            .interface_mut(interface)
+            .is_some_and(|i| i.join(group_mac))
+        {
             out.push(Output::Join {
                 interface,
                 group_mac,
@@ -52,7 +55,10 @@ impl Host {
     }
 
     fn leave(&mut self, interface: InterfaceId, group_mac: Mac, out: &mut Vec<Output>) {
-        if self.interface_mut(interface).is_some_and(|i| i.leave(group_mac)) {
+        if self
+            .interface_mut(interface)
+            .is_some_and(|i| i.leave(group_mac))
+        {
             out.push(Output::Leave {
                 interface,
                 group_mac,
@@ -229,7 +235,6 @@ impl Host {
             _ => {}
         }
         self.counters.conflicts = self.counters.conflicts.saturating_add(1);
-        let six = ip.is_ipv6();
         let Some(own) = self
             .interface_mut(id)
             .and_then(|i| i.own.iter_mut().find(|own| own.prefix.address() == ip))
@@ -252,33 +257,40 @@ impl Host {
         if defend {
             own.defended = Some(now);
         }
-        let ours = matches!(self.interface(id).and_then(|i| i.local(ip)), Some(Local::Own));
+        let ours = matches!(
+            self.interface(id).and_then(|i| i.local(ip)),
+            Some(Local::Own)
+        );
         if defend && ours {
             self.announce_own(id, ip, out);
         }
-        let _ = six;
         self.note(now, Note::Conflict { interface, ip, mac }, out);
     }
 
-    pub(super) fn set_virtual(
-        &mut self,
-        id: InterfaceId,
-        wanted: Virtual,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn set_virtual(&mut self, id: InterfaceId, wanted: Virtual, out: &mut Vec<Output>) {
         let Some(interface) = self.interface_mut(id) else {
             return self.drop(DropCause::NoInterface);
         };
-        let at = interface.virtuals.iter().position(|v| v.vmac == wanted.vmac);
+        let at = interface
+            .virtuals
+            .iter()
+            .position(|v| v.vmac == wanted.vmac);
         let before = at.map(|at| interface.virtuals.remove(at));
         let (held, addresses) = (wanted.held, wanted.addresses.clone());
         interface.virtuals.push(wanted);
         // Joined before the others are left, so that a group that stays is not left in between.
-        for group in addresses.iter().filter(|_| held).filter_map(|a| group_of(*a)) {
+        for group in addresses
+            .iter()
+            .filter(|_| held)
+            .filter_map(|a| group_of(*a))
+        {
             self.join(id, group, out);
         }
         let was_held = before.as_ref().is_some_and(|v| v.held);
-        let left = before.into_iter().filter(|v| v.held).flat_map(|v| v.addresses);
+        let left = before
+            .into_iter()
+            .filter(|v| v.held)
+            .flat_map(|v| v.addresses);
         for group in left.filter_map(group_of) {
             self.leave(id, group, out);
         }
@@ -317,8 +329,8 @@ impl Host {
             return self.drop(DropCause::NoInterface);
         };
         let mut routers = interface.virtuals.iter();
-        let Some(router) = routers
-            .find(|v| v.vmac == vmac && v.held && v.addresses.contains(&address))
+        let Some(router) =
+            routers.find(|v| v.vmac == vmac && v.held && v.addresses.contains(&address))
         else {
             return self.drop(DropCause::NotHeld);
         };
@@ -326,9 +338,11 @@ impl Host {
             return self.drop(DropCause::NoLink);
         }
         // Its own link-local address, which a virtual router of IPv6 has (RFC 9568, section 5.2.9).
-        let link_local = router.addresses.iter().copied().find(
-            |address| matches!(address, IpAddr::V6(six) if ipv6::is_link_local(*six)),
-        );
+        let link_local = router
+            .addresses
+            .iter()
+            .copied()
+            .find(|address| matches!(address, IpAddr::V6(six) if ipv6::is_link_local(*six)));
         self.announce_at(id, link_local.unwrap_or(address), address, vmac, true, out);
     }
 }

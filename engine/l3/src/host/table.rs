@@ -95,7 +95,11 @@ impl Table {
     }
 
     /// Changes an entry, if there is one.
-    pub(super) fn change<R>(&mut self, key: &Key, change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
+    pub(super) fn change<R>(
+        &mut self,
+        key: &Key,
+        change: impl FnOnce(&mut Entry) -> R,
+    ) -> Option<R> {
         let mut entry = self.remove(key)?;
         let result = change(&mut entry);
         self.put(*key, entry);
@@ -115,7 +119,10 @@ impl Table {
 
     /// The keys for which something holds.
     pub(super) fn keys_where(&self, wanted: impl Fn(&Key, &Entry) -> bool) -> Vec<Key> {
-        let wanted = self.entries.iter().filter(|(key, entry)| wanted(key, entry));
+        let wanted = self
+            .entries
+            .iter()
+            .filter(|(key, entry)| wanted(key, entry));
         wanted.map(|(key, _)| *key).collect()
     }
 
