@@ -263,6 +263,9 @@ fn frame_of(message: &Message, signer: Signer) -> Vec<u8> {
             wire::heartbeat(said).emit(&mut buffer, &header, &addressing, &auth)
         }
         Body::Macs(said) => wire::macs(said).emit(&mut buffer, &header, &addressing, &auth),
+        Body::Neighbours(said) => {
+            wire::neighbours(said).emit(&mut buffer, &header, &addressing, &auth)
+        }
     };
     buffer[..length.expect("a node's message fits")].to_vec()
 }
@@ -382,6 +385,7 @@ fn main() -> std::io::Result<()> {
     said.retain(|message| {
         kinds.insert(match &message.body {
             Body::Heartbeat(h) => format!("{:?} {:?} {}", h.role, h.flags, h.echoes.len()),
+            Body::Neighbours(chunk) => format!("{} neighbours", chunk.neighbours.len()),
             Body::Macs(chunk) => format!("{:?} {}", chunk.side, chunk.macs.len()),
         })
     });
