@@ -3,6 +3,7 @@
 //! Two real nodes live through a few scenes on a virtual clock. Every kind of message that they
 //! send becomes a frame, a payload and an unsigned payload; what the first one lived through becomes
 //! a script. Files whose bytes did not change keep their name, so that a diff shows what is new.
+//! The slow path's are written by hand, in [`twinline_fuzz::slow_path`].
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -432,6 +433,9 @@ fn main() -> std::io::Result<()> {
             5,
         ];
         write(&heartbeats, &format!("announcement-{tags}-tags"), &fields)?;
+    }
+    for (name, script) in twinline_fuzz::slow_path::seeds() {
+        write(&Path::new(&root).join("slow-path"), name, &script)?;
     }
     Ok(())
 }
