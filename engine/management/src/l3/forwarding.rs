@@ -172,7 +172,12 @@ impl Forwarding {
         };
         let InterfaceId(interface) = route.interface;
         tables.set(number, Adjacency::Unresolved { interface });
-        self.add(network(&route.prefix), route.prefix.length(), number, tables);
+        self.add(
+            network(&route.prefix),
+            route.prefix.length(),
+            number,
+            tables,
+        );
     }
 
     fn number(&mut self, key: (InterfaceId, IpAddr), routed: bool) -> Option<u16> {
@@ -262,13 +267,18 @@ impl Forwarding {
     /// The next hop behind a number, for a packet to this destination.
     #[must_use]
     pub fn next_hop(&self, number: u16, destination: IpAddr) -> IpAddr {
-        self.by_number.get(&number).map_or(destination, |&(_, ip)| ip)
+        self.by_number
+            .get(&number)
+            .map_or(destination, |&(_, ip)| ip)
     }
 
     /// The way to a destination by the longest prefix: the interface and the next hop.
     #[must_use]
     pub fn way_to(&self, destination: IpAddr) -> Option<(InterfaceId, IpAddr)> {
-        let fits = self.routes.iter().filter(|r| r.prefix.contains(destination));
+        let fits = self
+            .routes
+            .iter()
+            .filter(|r| r.prefix.contains(destination));
         let best = fits.max_by_key(|r| r.prefix.length())?;
         Some((best.interface, best.via.unwrap_or(destination)))
     }

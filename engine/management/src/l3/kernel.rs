@@ -120,7 +120,9 @@ impl Kernel {
                     }
                 }
             };
-            let thread = std::thread::Builder::new().name("addresses".into()).spawn(work);
+            let thread = std::thread::Builder::new()
+                .name("addresses".into())
+                .spawn(work);
             match thread {
                 Ok(thread) => (Some(changes), Some(thread)),
                 Err(error) => {
@@ -186,7 +188,10 @@ impl Kernel {
                 match device.tap.read(&mut self.buffer) {
                     Ok(Some(length)) => {
                         any = true;
-                        take(device.interface, self.buffer.get(..length).unwrap_or_default());
+                        take(
+                            device.interface,
+                            self.buffer.get(..length).unwrap_or_default(),
+                        );
                     }
                     // Down, as an operator may set it: nothing comes.
                     Ok(None) | Err(_) => break,

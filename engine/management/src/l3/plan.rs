@@ -133,8 +133,12 @@ impl Plan {
             interfaces.push(plan_interface(of, interface, &mac)?);
         }
         let id_of = |what, owner: &str, name: &str| {
-            let found = of.interface(name).and_then(|(at, _)| u16::try_from(at).ok());
-            found.map(InterfaceId).ok_or_else(|| lost(what, owner, "interface"))
+            let found = of
+                .interface(name)
+                .and_then(|(at, _)| u16::try_from(at).ok());
+            found
+                .map(InterfaceId)
+                .ok_or_else(|| lost(what, owner, "interface"))
         };
         let mut routes = Vec::new();
         for route in &of.routes {

@@ -106,9 +106,10 @@ impl Entry {
     fn heard(&self) -> Heard {
         Heard {
             interface_up: self.interface_up,
-            advert: self.last_advert.filter(|last| last.priority > 0).map(|last| {
-                (last.at, speaks_for(last.interval))
-            }),
+            advert: self
+                .last_advert
+                .filter(|last| last.priority > 0)
+                .map(|last| (last.at, speaks_for(last.interval))),
         }
     }
 }
@@ -248,7 +249,10 @@ impl Routers {
     pub fn tick(&mut self, now: Time, watch: bool, macs: PeerMac<'_>) {
         for at in 0..self.entries.len() {
             let due = self.entries.get(at).is_some_and(|entry| {
-                let due = entry.router.next_deadline(now).is_some_and(|next| next <= now);
+                let due = entry
+                    .router
+                    .next_deadline(now)
+                    .is_some_and(|next| next <= now);
                 due && (watch || entry.router.state() != State::Backup)
             });
             if due {
@@ -261,7 +265,10 @@ impl Routers {
     #[must_use]
     pub fn judges(&self, now: Time) -> bool {
         self.entries.iter().any(|entry| {
-            let due = entry.router.next_deadline(now).is_some_and(|next| next <= now);
+            let due = entry
+                .router
+                .next_deadline(now)
+                .is_some_and(|next| next <= now);
             due && entry.router.state() == State::Backup
         })
     }
@@ -270,7 +277,8 @@ impl Routers {
     #[must_use]
     pub fn next_deadline(&self, now: Time) -> Option<Time> {
         let next = self.entries.iter();
-        next.filter_map(|entry| entry.router.next_deadline(now)).min()
+        next.filter_map(|entry| entry.router.next_deadline(now))
+            .min()
     }
 
     /// The process ends.

@@ -136,7 +136,10 @@ mod tests {
             let fit = told(None, verdict(mode, Part::Active, true));
             let unfit = told(None, verdict(mode, Part::Active, false));
             assert_eq!((fit.standing, fit.take_over), (Standing::Eligible, false));
-            assert_eq!((unfit.standing, unfit.take_over), (Standing::Resigning, false));
+            assert_eq!(
+                (unfit.standing, unfit.take_over),
+                (Standing::Resigning, false)
+            );
         }
     }
 
@@ -176,7 +179,12 @@ mod tests {
 
     fn shows(now_ms: u64, last_ms: Option<u64>, routers: &[Heard]) -> bool {
         let interval = Duration::from_millis(100);
-        peer_shows_itself(at(now_ms), last_ms.map(at), interval, routers.iter().copied())
+        peer_shows_itself(
+            at(now_ms),
+            last_ms.map(at),
+            interval,
+            routers.iter().copied(),
+        )
     }
 
     #[test]

@@ -101,7 +101,10 @@ impl VirtualMacs {
             self.handle.remove_mac(address)
         };
         if let Err(error) = done {
-            log::warn!("port {}: {mac}: {error}; promiscuous mode instead", self.port);
+            log::warn!(
+                "port {}: {mac}: {error}; promiscuous mode instead",
+                self.port
+            );
             self.method = Method::Promiscuous;
             if let Err(error) = self.handle.set_promiscuous(true) {
                 log::error!("port {}: {error}", self.port);
