@@ -1,5 +1,6 @@
 //! What the RFCs ask of a router's slow path, by section; and the items of the VRRP checklist
 //! (design/vrrp-and-heartbeat.md) that are a host's.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests count as tests
 
 mod common;
 
