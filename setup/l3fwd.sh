@@ -1,11 +1,12 @@
 #!/bin/sh
-# Builds DPDK's l3fwd, the peer of `make bench-l3`, from the sources that Debian's dpdk-doc brings:
-# two executables, one linked with DPDK's archives as the engine is, one with its shared libraries.
+# Builds DPDK's l3fwd, the peer of `make bench-l3`, from the sources that Debian's dpdk-doc brings,
+# linked with DPDK's archives as the engine is.
 #
-#   l3fwd.sh DIRECTORY    builds DIRECTORY/l3fwd-static and DIRECTORY/l3fwd-shared, unless they are
-#                         newer than the sources; installs dpdk-doc if it is missing (root)
+#   l3fwd.sh DIRECTORY    builds DIRECTORY/l3fwd, unless it is newer than the sources; installs
+#                         dpdk-doc if it is missing (root)
 #
-# Nothing of it is copied into the project: the sources are read where Debian puts them.
+# The sources are read where Debian puts them, with one change: l3fwd asks its ports for checksum
+# offload on receipt, which net_pcap and net_null do not have, and would refuse to start.
 set -eu
 
 directory=${1:?usage: l3fwd.sh DIRECTORY}
@@ -22,19 +23,23 @@ if [ ! -e "$sources/main.c" ]; then
 fi
 
 mkdir -p "$directory"
-if [ "$directory/l3fwd-static" -nt "$sources/main.c" ] &&
-    [ "$directory/l3fwd-shared" -nt "$sources/main.c" ] &&
-    [ "$directory/l3fwd-static" -nt "$0" ]; then
+if [ "$directory/l3fwd" -nt "$sources/main.c" ] && [ "$directory/l3fwd" -nt "$0" ]; then
     exit 0
 fi
+asks='\.offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM'
+if ! grep -q "$asks" "$sources/main.c"; then
+    echo "setup/l3fwd.sh: $sources/main.c is another one than this knows" >&2
+    exit 1
+fi
+sed "s/$asks/.offloads = 0/" "$sources/main.c" > "$directory/main.c"
 
 # The files and flags of its own Makefile (other .c files there are included by these).
-files=""
-for name in main l3fwd_acl l3fwd_lpm l3fwd_fib l3fwd_em l3fwd_event l3fwd_event_generic \
+files="$directory/main.c"
+for name in l3fwd_acl l3fwd_lpm l3fwd_fib l3fwd_em l3fwd_event l3fwd_event_generic \
     l3fwd_event_internal_port; do
     files="$files $sources/$name.c"
 done
-cflags="-O3 $(pkg-config --cflags libdpdk) -DALLOW_EXPERIMENTAL_API -I$sources/../common"
+cflags="-O3 $(pkg-config --cflags libdpdk) -DALLOW_EXPERIMENTAL_API -I$sources -I$sources/../common"
 libs=$(pkg-config --libs libdpdk)
 libdir=$(pkg-config --variable=libdir libdpdk)
 
@@ -52,9 +57,6 @@ for flag in $libs; do
 done
 
 # shellcheck disable=SC2086 # flags are words
-cc $cflags $files -o "$directory/l3fwd-static" -L"$libdir" \
+cc $cflags $files -o "$directory/l3fwd" -L"$libdir" \
     -Wl,--whole-archive $static -Wl,--no-whole-archive -Wl,--start-group $rest -Wl,--end-group \
     -Wl,--as-needed -lnuma -lbsd -lfdt -lpcap -lelf -lz -ljansson -lcrypto -lm -ldl -lpthread
-# The drivers come as plugins.
-# shellcheck disable=SC2086
-cc $cflags $files -o "$directory/l3fwd-shared" $libs

@@ -4,9 +4,7 @@
 
 mod common;
 
-use common::l3::{
-    A, B, HOST, L3Bed, NEXT, PORT_A, PORT_B, V4, V6, checksum, ethernet, v4, v6,
-};
+use common::l3::{A, B, HOST, L3Bed, NEXT, PORT_A, PORT_B, V4, V6, checksum, ethernet, v4, v6};
 use std::net::Ipv4Addr;
 use twinline_dataplane::GateMode;
 use twinline_dataplane::l3::{Adjacency, Family, L3Drop, L3Punt, PuntReason, virtual_mac};
@@ -296,7 +294,11 @@ fn group_frames_of_the_links_protocols_are_punted_and_others_dropped() {
     };
     let group = [0x01, 0, 0x5e, 0, 0, 0x12];
     punted(bed, &advert.frame(group, None), PuntReason::Vrrp);
-    punted(bed, &v4([224, 0, 0, 1]).frame(group, None), PuntReason::LinkScope);
+    punted(
+        bed,
+        &v4([224, 0, 0, 1]).frame(group, None),
+        PuntReason::LinkScope,
+    );
     dropped(bed, &v4([224, 0, 1, 1]).frame(group, None), L3Drop::Group);
     dropped(bed, &v4([255; 4]).frame([0xff; 6], None), L3Drop::Group);
     let group = [0x33, 0x33, 0, 0, 0, 0x12];
@@ -312,7 +314,11 @@ fn group_frames_of_the_links_protocols_are_punted_and_others_dropped() {
         ..v6("ff02::1:ff00:1")
     };
     punted(bed, &solicit.frame(group, None), PuntReason::Neighbour);
-    punted(bed, &v6("ff02::fb").frame(group, None), PuntReason::LinkScope);
+    punted(
+        bed,
+        &v6("ff02::fb").frame(group, None),
+        PuntReason::LinkScope,
+    );
     dropped(bed, &v6("ff05::2").frame(group, None), L3Drop::Group);
     dropped(bed, &ethernet(group, HOST, None, 0x88cc), L3Drop::Group);
     bed.assert_accounted();

@@ -148,9 +148,7 @@ impl L3Bed {
     }
 
     pub fn route4(&mut self, prefix: [u8; 4], length: u8, next: u16) {
-        self.fib4
-            .add(Ipv4Addr::from(prefix), length, next)
-            .unwrap();
+        self.fib4.add(Ipv4Addr::from(prefix), length, next).unwrap();
     }
 
     pub fn route6(&mut self, prefix: &str, length: u8, next: u16) {
@@ -233,7 +231,10 @@ impl L3Bed {
                     .filter(|&&cause| cause != L3Drop::TxFull)
                     .map(|&cause| figures.drops(cause))
                     .sum::<u64>()
-                + L3Punt::ALL.iter().map(|&why| figures.punts(why)).sum::<u64>();
+                + L3Punt::ALL
+                    .iter()
+                    .map(|&why| figures.punts(why))
+                    .sum::<u64>();
             assert_eq!(figures.rx_packets, ends, "{figures:?}");
         }
         assert_eq!(self.pool.in_use(), 0, "frames that nobody gave back");
