@@ -66,7 +66,7 @@ bench-forward: setup
 bench-l3: setup
 	@sh setup/l3fwd.sh target/l3fwd
 	@PATH="$$(sh setup/rust.sh):$$PATH"; \
-	  cargo build --release -p twinline-bench --bin bench-l3 -p hugepages-setup; \
+	  cargo build --release -p twinline-bench --bin bench-l3 -p hugepages-setup --bin hugepages-setup; \
 	  sh setup/hugepages.sh target/release target/release/bench-l3 --l3fwd target/l3fwd/l3fwd
 
 bench-failover: setup
