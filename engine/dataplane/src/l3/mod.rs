@@ -308,7 +308,7 @@ impl L3 {
             if let Some(ahead) = frames.get(n + PREFETCH) {
                 ahead.prefetch();
             }
-            *seen = parse::read(mbuf.data(), &port.view, &tables.held, &mut known);
+            parse::read(mbuf.data(), &port.view, &tables.held, &mut known, seen);
             to_virtual |= seen.to_virtual;
             match seen.fate {
                 Fate::V4 => {

@@ -154,11 +154,16 @@ fn u32_at<const AT: usize>(head: &[u8; 34]) -> u32 {
     part.map_or(0, |part| u32::from_le_bytes(*part))
 }
 
-/// The short way: a sound IPv4 packet without tag and options to an address of ours. `None`:
+/// The short way: a sound IPv4 packet without tag and options to an address of ours. False:
 /// anything else, which [`read`] takes apart.
+///
+/// The fields are written one by one where they stay: a whole `Seen` that is returned goes through
+/// the stack, and its wide copy waits for the narrow stores (30 % of the loop, measured).
 #[inline(always)]
-fn plain(frame: &[u8], port: &PortView, known: Known) -> Option<Seen> {
-    let head = frame.first_chunk::<34>()?;
+fn plain(frame: &[u8], port: &PortView, known: Known, seen: &mut Seen) -> bool {
+    let Some(head) = frame.first_chunk::<34>() else {
+        return false;
+    };
     let destination = u64_at::<0>(head) & MAC_BITS;
     let (first, second, to) = (u64_at::<14>(head), u64_at::<22>(head), u32_at::<30>(head));
     let kind = u32_at::<12>(head) & 0x00ff_ffff;
@@ -180,51 +185,50 @@ fn plain(frame: &[u8], port: &PortView, known: Known) -> Option<Seen> {
         && !is_martian4(to.swap_bytes());
     let to_virtual = destination != port.own;
     if !sound || (to_virtual && destination != known.0) || port.untagged == NO_INTERFACE {
-        return None;
+        return false;
     }
-    Some(Seen {
-        fate: Fate::V4,
-        plain: true,
-        to4: to.swap_bytes(),
-        interface: port.untagged,
-        l3: ETHERNET as u8,
-        to_virtual,
-        life: second as u8,
-        size,
-        options: false,
-        whole: first >> 48 & 0x40 != 0,
-        from_link_local: false,
-        local: if (second >> 8) as u8 == PROTOCOL_VRRP {
-            L3Punt::Vrrp
-        } else {
-            L3Punt::Local
-        },
-    })
+    seen.fate = Fate::V4;
+    seen.plain = true;
+    seen.to4 = to.swap_bytes();
+    seen.interface = port.untagged;
+    seen.l3 = ETHERNET as u8;
+    seen.to_virtual = to_virtual;
+    seen.life = second as u8;
+    seen.size = size;
+    seen.options = false;
+    seen.whole = first >> 48 & 0x40 != 0;
+    seen.from_link_local = false;
+    seen.local = if (second >> 8) as u8 == PROTOCOL_VRRP {
+        L3Punt::Vrrp
+    } else {
+        L3Punt::Local
+    };
+    true
 }
 
 /// Reads a frame that came in on a port.
 #[inline(always)]
-pub(super) fn read(frame: &[u8], port: &PortView, held: &Held, known: &mut Known) -> Seen {
-    match plain(frame, port, *known) {
-        Some(seen) => seen,
-        None => read_any(frame, port, held, known),
+pub(super) fn read(frame: &[u8], port: &PortView, held: &Held, known: &mut Known, seen: &mut Seen) {
+    if !plain(frame, port, *known, seen) {
+        *known = read_any(frame, port, held, *known, seen);
     }
 }
 
+/// Reads any frame; what is known of the burst's virtual MAC afterwards.
 #[inline(never)]
-fn read_any(frame: &[u8], port: &PortView, held: &Held, known: &mut Known) -> Seen {
-    let mut seen = Seen::NOTHING;
-    seen.fate = match classify(frame, port, held, &mut seen) {
+fn read_any(frame: &[u8], port: &PortView, held: &Held, known: Known, seen: &mut Seen) -> Known {
+    *seen = Seen::NOTHING;
+    seen.fate = match classify(frame, port, held, seen) {
         Ok(fate) => fate,
         Err(cause) => Fate::Drop(cause),
     };
     if seen.to_virtual && seen.interface == port.untagged {
         // The next frame of this burst to the same address need not ask again.
         if let Some(first) = frame.first_chunk::<8>() {
-            *known = Known(u64::from_le_bytes(*first) & MAC_BITS);
+            return Known(u64::from_le_bytes(*first) & MAC_BITS);
         }
     }
-    seen
+    known
 }
 
 #[inline(always)]
