@@ -35,17 +35,18 @@ pub mod observation;
 pub mod peer;
 pub mod settings;
 pub mod state;
-pub mod time;
 
 pub use action::{Action, CardCommand, GateMode};
 pub use events::{Alarm, Event, Reason};
 pub use message::{
-    Flags, Health, Heartbeat, MacChunk, Message, Path, Paths, Role, Side, UnfitReason,
+    Flags, Health, Heartbeat, MacChunk, Message, NeighbourChunk, Path, Paths, Role, Side,
+    UnfitReason,
 };
 pub use node::{Node, NodeConfig};
 pub use observation::{
-    CardSeen, Learned, LegState, Observation, Reject, Request, RequestId, WorkerProgress,
+    CardSeen, Learned, LegState, Observation, Reject, Request, RequestId, RoutersSeen,
+    WorkerProgress,
 };
 pub use settings::{Mode, OnMaxFlaps, Settings, Topology};
 pub use state::SavedState;
-pub use time::Time;
+pub use twinline_time::Time;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twinline_wire::vrrp::Interval;
 
-use crate::time::Time;
+use twinline_time::Time;
 
 /// The states of RFC 9568, section 6.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +60,8 @@ pub enum Reason {
     GreaterAddress,
     /// We did not run for as long as others wait, and another took over meanwhile.
     OwnStall,
+    /// The instance has taken over, and its virtual routers with it.
+    InstanceTookOver,
 }
 
 impl Reason {
@@ -80,6 +82,7 @@ impl Reason {
             Self::HigherPriority => "higher_priority",
             Self::GreaterAddress => "greater_address",
             Self::OwnStall => "own_stall",
+            Self::InstanceTookOver => "instance_took_over",
         }
     }
 }

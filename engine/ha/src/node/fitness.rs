@@ -61,7 +61,8 @@ impl Node {
             self.settings.minimum_active_links,
             self.settings.recovery_threshold,
         );
-        self.link_fitness.poll(self.pairs_up(), minimum, recovery);
+        let up = self.pairs_up().saturating_add(self.routers.links_up);
+        self.link_fitness.poll(up, minimum, recovery);
     }
 
     /// A worker that hangs makes us unfit.
@@ -96,6 +97,8 @@ impl Node {
             Some(UnfitReason::LinksBelowMinimum)
         } else if self.card_away() {
             Some(UnfitReason::CardNotInline)
+        } else if !self.routers.interfaces_up {
+            Some(UnfitReason::InterfaceDown)
         } else {
             None
         };
@@ -164,5 +167,6 @@ pub(super) fn reason_of(unfit: UnfitReason) -> Reason {
         UnfitReason::LinksBelowMinimum => Reason::LinksBelowMinimum,
         UnfitReason::WorkerStalled => Reason::WorkerStalled,
         UnfitReason::CardNotInline => Reason::CardNotInline,
+        UnfitReason::InterfaceDown => Reason::InterfaceDown,
     }
 }

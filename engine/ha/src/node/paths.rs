@@ -3,7 +3,7 @@
 use crate::events::{Alarm, PathFault};
 use crate::faults::{self, Fault};
 use crate::message::Path;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::{HA_PORT_GRACE, Node};
 
@@ -40,6 +40,12 @@ impl Node {
         self.settings.in_band
             && self.link_fitness.fit() == Some(false)
             && !faults::on(Fault::CutOffPromotes)
+    }
+
+    /// Rule 12: no peer is heard by heartbeats, and yet another one carries all of our virtual
+    /// routers, by adverts that came after the heartbeats ceased.
+    pub(super) fn peer_on_the_wire(&self) -> bool {
+        self.routers.carried_by_another && !self.peers.values().any(|p| p.present())
     }
 
     /// Some peer is heard in-band and not on the HA path, or the other way round: what is sent once

@@ -9,7 +9,7 @@ use crate::faults::{self, Fault};
 use crate::message::{Flags, Health, Heartbeat, Role};
 use crate::peer::Peer;
 use crate::settings::Mode;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::fitness::reason_of;
 use super::handover::{Drain, Then};
@@ -156,7 +156,8 @@ impl Node {
             .filter_map(|p| p.heartbeat().map(|h| (p, h)))
             .peekable();
         if present.peek().is_none() {
-            if self.cut_off() {
+            // Rule 12: the heartbeats' path is dead, and the adverts of its virtual routers are not.
+            if self.cut_off() || self.peer_on_the_wire() {
                 return false;
             }
             let silent = self.peers.values().any(|p| p.last().is_some());

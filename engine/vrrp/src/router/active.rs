@@ -9,7 +9,7 @@ use crate::action::Action;
 use crate::burst::Burst;
 use crate::event::{Note, Reason};
 use crate::settings::Settings;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// Answers to other routers' adverts are at least a fourth of an interval apart.
 const ANSWERS_PER_INTERVAL: u32 = 4;
@@ -74,11 +74,13 @@ impl Router {
             return;
         }
         let greater = advert.source > self.settings.source;
+        // What we sent before we stalled may come back: that is no successor.
+        let other = advert.source != self.settings.source;
         let why = if advert.priority > own.get() {
             Some(Reason::HigherPriority)
         } else if advert.priority == own.get() && greater {
             Some(Reason::GreaterAddress)
-        } else if active.may_be_replaced(interval, now) && !own.is_owner() {
+        } else if other && active.may_be_replaced(interval, now) && !own.is_owner() {
             Some(Reason::OwnStall)
         } else {
             None

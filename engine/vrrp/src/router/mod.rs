@@ -31,13 +31,13 @@ mod running;
 
 use std::time::Duration;
 
-use twinline_wire::vrrp::{Advert, Version};
+use twinline_wire::vrrp::{Advert, Family, Version};
 
 use crate::action::Action;
 use crate::event::{Event, Note, Notes, Reason, State};
 use crate::input::{Input, Standing};
-use crate::settings::{Priority, Settings, SettingsError};
-use crate::time::Time;
+use crate::settings::{Live, Priority, Settings, SettingsError};
+use twinline_time::Time;
 
 use active::Active;
 use backup::Backup;
@@ -122,6 +122,7 @@ impl Router {
             Input::InterfaceDown => self.interface_down(&mut out),
             Input::Standing(standing) => self.standing(now, standing, &mut out),
             Input::Priority(priority) => self.priority(now, priority, &mut out),
+            Input::TakeOver => self.take_over(now, &mut out),
             Input::Source(source) => {
                 // One of another family would be another virtual router: it is not taken.
                 let before = std::mem::replace(&mut self.settings.source, source);
@@ -144,6 +145,20 @@ impl Router {
         };
         let first = timer.into_iter().chain(self.let_go_at).min();
         first.map(|at| at.max(now))
+    }
+
+    /// Other settings from now on, of those that a running router can change (a reload): the rest
+    /// is another virtual router. The priority is an input ([`Input::Priority`]), since the others
+    /// hear of it.
+    pub fn adjust(&mut self, live: Live) {
+        self.settings.preempt = live.preempt;
+        self.settings.preempt_delay = live.preempt_delay;
+        self.settings.accept = live.accept;
+        self.settings.checksum = live.checksum;
+        let before = std::mem::replace(&mut self.settings.announcing, live.announcing);
+        if self.settings.check().is_err() {
+            self.settings.announcing = before;
+        }
     }
 
     /// The state of RFC 9568.
@@ -195,7 +210,8 @@ impl Router {
 
     fn advert(&mut self, now: Time, advert: &Advert<'_>, out: &mut Vec<Action>) {
         let settings = &self.settings;
-        if advert.vrid != settings.vrid || advert.version != settings.version {
+        let other_family = Family::of(advert.source) != settings.family();
+        if other_family || advert.vrid != settings.vrid || advert.version != settings.version {
             return; // of another virtual router: the caller's mistake
         }
         self.counters.heard = self.counters.heard.saturating_add(1);
@@ -207,7 +223,10 @@ impl Router {
             return;
         }
         match self.phase {
-            Phase::Initialize if advert.priority > 0 => self.let_go(out), // our successor
+            // Our successor; not what we sent before we resigned, come back.
+            Phase::Initialize if advert.priority > 0 && advert.source != self.settings.source => {
+                self.let_go(out);
+            }
             Phase::Initialize => {}
             Phase::Backup(_) => self.backup_hears(now, advert),
             Phase::Active(_) => self.active_hears(now, advert, out),

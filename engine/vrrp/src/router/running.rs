@@ -5,7 +5,7 @@ use super::{Active, Backup, Phase, Router};
 use crate::action::Action;
 use crate::event::Reason;
 use crate::input::Standing;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// A router that resigned keeps the virtual MAC address for so many intervals at most: a backup
 /// takes over after its skew, which is less than one.
@@ -51,6 +51,13 @@ impl Router {
                 self.stop(Reason::Silenced, out);
                 self.let_go(out);
             }
+        }
+    }
+
+    /// As if Active_Down_Timer had fired, where it runs.
+    pub(super) fn take_over(&mut self, now: Time, out: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Backup(_)) {
+            self.become_active(now, Reason::InstanceTookOver, out);
         }
     }
 

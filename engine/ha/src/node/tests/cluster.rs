@@ -12,7 +12,7 @@ use crate::node::{Node, NodeConfig};
 use crate::observation::{CardSeen, Learned, Observation, Request, RequestId, WorkerProgress};
 use crate::settings::Settings;
 use crate::state::SavedState;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// Milliseconds, for short.
 pub(crate) const fn ms(n: u64) -> Duration {
@@ -158,6 +158,9 @@ pub(crate) struct Host {
     adopted: GateMode,
     wanted: Option<(GateMode, u32)>,
     lease: Lease,
+    pub neighbours: Vec<crate::message::NeighbourChunk>,
+    /// What its virtual routers see.
+    pub routers: crate::observation::RoutersSeen,
     pending: usize,
     progress: WorkerProgress,
     next_links: Time,
@@ -249,6 +252,8 @@ impl Cluster {
                 wanted: None,
                 lease: Lease::None,
                 pending: 0,
+                neighbours: Vec::new(),
+                routers: crate::observation::RoutersSeen::NONE,
                 progress: WorkerProgress::default(),
                 next_links: Time::ZERO,
                 boots: 100,
@@ -539,6 +544,7 @@ impl Cluster {
             announcements_pending: host.pending,
             workers: &[host.progress],
             learned: &learned,
+            routers: host.routers,
             bytes: [host.bytes, 0],
             requests: &requests,
             ..Observation::quiet(now + host.offset, unix_ms)
@@ -574,6 +580,12 @@ impl Cluster {
                 chunk,
                 in_band,
             } => self.send(i, seq, &Body::Macs(chunk), in_band),
+            Action::SendNeighbours {
+                seq,
+                chunk,
+                in_band,
+            } => self.send(i, seq, &Body::Neighbours(chunk), in_band),
+            Action::TakeNeighbours(chunk) => host.neighbours.push(chunk),
             Action::SetGates(mode) => {
                 host.gates_told.push(mode);
                 host.wanted = Some((mode, host.adopt_after));
