@@ -254,17 +254,32 @@ impl Engine {
         deviations: &Deviations,
     ) -> Result<Self> {
         let directory = run.directory();
+        if let Some(key) = &deviations.key {
+            write_key(&directory.join(format!("{}.key", side.name())), key)?;
+        }
+        let text = configuration(side, run.prefix(), directory, settings, deviations);
+        Self::start_with(run, side, namespace, binary, &text)
+    }
+
+    /// Starts an engine with the configuration `text`, which names its control socket
+    /// `<side>.sock` and the stack's key `stack.key`, both in the run's directory.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with(
+        run: &Run,
+        side: Side,
+        namespace: &str,
+        binary: &Path,
+        text: &str,
+    ) -> Result<Self> {
+        let directory = run.directory();
         let name = side.name();
-        match &deviations.key {
-            Some(key) => write_key(&directory.join(format!("{name}.key")), key)?,
-            // the first of the two engines makes the key of the stack
-            None if !directory.join("stack.key").exists() => {
-                write_key(&directory.join("stack.key"), &new_key()?)?;
-            }
-            None => {}
+        // the first of the two engines makes the key of the stack
+        if !directory.join("stack.key").exists() {
+            write_key(&directory.join("stack.key"), &new_key()?)?;
         }
         let config = directory.join(format!("{name}.toml"));
-        let text = configuration(side, run.prefix(), directory, settings, deviations);
         fs::write(&config, text).map_err(LabError::io(config.display().to_string()))?;
         let mut engine = Self {
             side,
