@@ -360,17 +360,19 @@ fn strangers(lab: &mut Lab, tap: &Tap) -> Result<Faults> {
         RawSocket::open(sys::interface_index("eth0")?, Take::Group)
     })?;
     let message = 14 + 20;
-    let spoil: [(&str, fn(&mut Vec<u8>, usize)); 7] = [
-        ("TTL 254", |f, _| f[22] = 254),
-        ("version 4", |f, m| f[m] = 0x41),
-        ("type 2", |f, m| f[m] = 0x32),
-        ("cut short", |f, m| f.truncate(m + 6)),
-        ("checksum", |f, m| f[m + 6] ^= 0x55),
-        ("count", |f, m| f[m + 3] = 9),
-        ("vrid", |f, m| f[m + 1] = 77),
+    type Spoil = fn(&mut Vec<u8>, usize);
+    let spoil: [Spoil; 7] = [
+        // TTL, version, type, length, checksum, count of addresses, id
+        |f, _| f[22] = 254,
+        |f, m| f[m] = 0x41,
+        |f, m| f[m] = 0x32,
+        |f, m| f.truncate(m + 6),
+        |f, m| f[m + 6] ^= 0x55,
+        |f, m| f[m + 3] = 9,
+        |f, m| f[m + 1] = 77,
     ];
     for _ in 0..20 {
-        for (_, spoil) in &spoil {
+        for spoil in &spoil {
             let mut frame = good.bytes.clone();
             // a better router than either of ours
             frame[message + 2] = 254;

@@ -409,3 +409,61 @@ fn wrong(maker: Maker, side: Side, vrrp: &Vrrp, advert: &Advert, faults: &mut Ve
     let known = [0, vrrp.priority].contains(&advert.priority);
     fault(!known, "7", format!("priority {}", advert.priority));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advert() -> Advert {
+        Advert {
+            source_mac: frame::virtual_mac(51, false),
+            destination_mac: [1, 0, 0x5e, 0, 0, 0x12],
+            source: "10.77.0.11".parse().unwrap(),
+            destination: "224.0.0.18".parse().unwrap(),
+            ttl: 255,
+            version: 3,
+            kind: 1,
+            vrid: 51,
+            priority: 100,
+            interval: Duration::from_millis(100),
+            reserved: 0,
+            addresses: Vrrp::default().sorted_addresses(),
+            checksum: Checksum::PseudoHeader,
+        }
+    }
+
+    fn faults(advert: &Advert) -> Vec<String> {
+        let mut faults = Vec::new();
+        wrong(Maker::Ours, Side::A, &Vrrp::default(), advert, &mut faults);
+        faults
+    }
+
+    #[test]
+    fn each_wrong_field_of_an_advert_is_a_fault_with_its_item() {
+        assert_eq!(faults(&advert()), Vec::<String>::new());
+        type Spoil = fn(&mut Advert);
+        let spoil: [(&str, Spoil); 12] = [
+            ("item 1", |a| a.ttl = 254),
+            ("item 1", |a| a.destination = "224.0.0.1".parse().unwrap()),
+            ("item 1", |a| a.destination_mac[5] = 1),
+            ("item 2", |a| a.source_mac[5] = 52),
+            ("item 3", |a| a.source = "10.77.0.254".parse().unwrap()),
+            ("item 4", |a| a.version = 2),
+            ("item 4", |a| a.kind = 2),
+            ("item 4", |a| a.reserved = 1),
+            ("item 4", |a| a.interval *= 2),
+            ("item 5", |a| a.checksum = Checksum::Message),
+            ("item 6", |a| a.addresses.clear()),
+            ("item 7", |a| a.priority = 101),
+        ];
+        for (item, spoil) in spoil {
+            let mut bad = advert();
+            spoil(&mut bad);
+            let found = faults(&bad);
+            assert!(
+                found.len() == 1 && found[0].contains(item),
+                "{item}: {found:?}"
+            );
+        }
+    }
+}

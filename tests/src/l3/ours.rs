@@ -154,6 +154,7 @@ impl Plan {
                         vrid,
                         ipv6,
                         interval_ms,
+                        checksum: "any",
                         ..Vrrp::default()
                     },
                     priority_of_side: true,

@@ -36,7 +36,8 @@ pub struct Vrrp {
     pub preempt: bool,
     /// Adverts to the other side's address instead of the group.
     pub unicast: bool,
-    /// `checksum`, of ours only.
+    /// `checksum`, of ours only. keepalived 2.2.7 and FRR 8.4 send and take the pseudo-header's
+    /// alone over IPv4 ("Invalid VRRPv3 checksum" otherwise), so that is what stands beside them.
     pub checksum: &'static str,
     /// Whether it shall take the virtual MAC address, where that is a choice: keepalived.
     pub virtual_mac: bool,
@@ -52,7 +53,7 @@ impl Default for Vrrp {
             priority: 100,
             preempt: true,
             unicast: false,
-            checksum: "any",
+            checksum: "pseudo-header",
             virtual_mac: false,
         }
     }
