@@ -104,43 +104,49 @@ fn v2() -> Vrrp {
     }
 }
 
+/// Elections, each in a bed of its own, at the same time: they wait for the most part.
+fn at_once(elections: &[([Maker; 2], Side, Vrrp)]) {
+    std::thread::scope(|scope| {
+        for (makers, better, vrrp) in elections {
+            scope.spawn(|| whole_election(*makers, *better, vrrp));
+        }
+    });
+}
+
 #[test]
 fn bed_keepalived_beside_keepalived() {
     on_a_fair_machine(|| {
         let both = [Keepalived, Keepalived];
-        whole_election(both, Side::A, &v3(100));
-        whole_election(both, Side::B, &v6(100));
-        whole_election(
-            both,
-            Side::A,
-            &Vrrp {
-                preempt: false,
-                ..v3(100)
-            },
-        );
-        whole_election(
-            both,
-            Side::A,
-            &Vrrp {
-                unicast: true,
-                ..v3(10)
-            },
-        );
+        let unwilling = Vrrp {
+            preempt: false,
+            ..v3(100)
+        };
+        let unicast = Vrrp {
+            unicast: true,
+            ..v3(10)
+        };
+        at_once(&[
+            (both, Side::A, v3(100)),
+            (both, Side::B, v6(100)),
+            (both, Side::A, unwilling),
+            (both, Side::A, unicast),
+        ]);
     });
 }
 
 #[test]
 fn bed_frr_beside_keepalived() {
     on_a_fair_machine(|| {
-        whole_election([Frr, Keepalived], Side::A, &v3(100));
-        whole_election([Keepalived, Frr], Side::A, &v6(100));
+        at_once(&[
+            ([Frr, Keepalived], Side::A, v3(100)),
+            ([Keepalived, Frr], Side::A, v6(100)),
+        ]);
     });
 }
 
 /// Both directions: ours on A is the better one, then the other.
 fn both_directions(maker: Maker, vrrp: &Vrrp) {
-    whole_election([Ours, maker], Side::A, vrrp);
-    whole_election([Ours, maker], Side::B, vrrp);
+    at_once(&Side::BOTH.map(|better| ([Ours, maker], better, vrrp.clone())));
 }
 
 #[test]
@@ -223,25 +229,27 @@ fn ours_understands_keepalived_with_any_checksum() {
     });
 }
 
-/// They wait for the most part, so they wait at the same time.
 #[test]
 fn ours_beside_keepalived_each_second_in_both_versions() {
     on_a_fair_machine(|| {
-        std::thread::scope(|scope| {
-            for better in Side::BOTH {
-                for vrrp in [v2(), v3(1000)] {
-                    scope.spawn(move || whole_election([Ours, Keepalived], better, &vrrp));
-                }
-            }
-        });
+        let both = [Ours, Keepalived];
+        at_once(&[
+            (both, Side::A, v2()),
+            (both, Side::B, v2()),
+            (both, Side::A, v3(1000)),
+            (both, Side::B, v3(1000)),
+        ]);
     });
 }
 
 #[test]
 fn ours_beside_frr() {
     on_a_fair_machine(|| {
-        both_directions(Frr, &v3(100));
-        whole_election([Ours, Frr], Side::A, &v6(100));
+        at_once(&[
+            ([Ours, Frr], Side::A, v3(100)),
+            ([Ours, Frr], Side::B, v3(100)),
+            ([Ours, Frr], Side::A, v6(100)),
+        ]);
     });
 }
 

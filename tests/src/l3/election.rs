@@ -255,7 +255,7 @@ impl Contest {
         };
         let took = first - last;
         let down = self.vrrp(other).down();
-        self.fault(took > down + SLACK, || {
+        self.fault(took > down + self.slack(other), || {
             format!("{other} took over {took:?} after the last advert, its time is {down:?}")
         });
         // FRR and others count in whole centiseconds
@@ -295,10 +295,17 @@ impl Contest {
         };
         let took = first.saturating_duration_since(resigned);
         let skew = self.vrrp(other).skew();
-        self.fault(took > skew + SLACK, || {
+        self.fault(took > skew + self.slack(other), || {
             format!("{other} took over {took:?} after priority 0, its skew time is {skew:?}")
         });
         Ok(took)
+    }
+
+    /// By how much later than its time a side may be heard. FRR wakes its IPv6 interface only then,
+    /// and its first advert is lost: the second one is heard.
+    fn slack(&self, side: Side) -> Duration {
+        let frr6 = self.makers[index(side)] == Maker::Frr && self.vrrp(side).ipv6;
+        SLACK + self.vrrp(side).interval() * u32::from(frr6)
     }
 
     fn unheard(&self, side: Side) -> LabError {
