@@ -15,6 +15,7 @@ mod devices;
 mod diff;
 mod error;
 pub mod keys;
+mod l3;
 mod load;
 mod read;
 pub mod schema;
@@ -24,10 +25,11 @@ mod types;
 pub use devices::{PciAddress, Vdev};
 pub use diff::{Change, render as render_diff};
 pub use error::{Error, Errors, Warning};
+pub use l3::{Checksum, Interface, L3, Prefix, Route, Version, VirtualRouter};
 pub use schema::Applies;
 pub use types::{
     Bandwidth, BypassCard, CardKind, CardPath, Config, Device, Eal, Ha, Instance, Lcores, LinkPair,
-    Links, Mode, OnMaxFlaps, Polling, Port, Registers, Topology, assign,
+    Links, Mode, OnMaxFlaps, Polling, Port, Registers, Topology, Work, assign,
 };
 
 use std::fs::File;

@@ -95,6 +95,10 @@ impl Reader<'_, '_> {
             ha,
             ports: ports.into_iter().map(|p| p.port).collect(),
             link_pairs: pairs.into_iter().map(|p| p.pair).collect(),
+            l3: crate::l3::L3::default(),
+            interfaces: Vec::new(),
+            routes: Vec::new(),
+            virtual_routers: Vec::new(),
         }
     }
 

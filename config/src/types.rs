@@ -1,6 +1,7 @@
 //! The configuration as the engine uses it: plain fields, named as their keys, with units.
 
 use crate::devices::{PciAddress, Vdev};
+use crate::l3::{Interface, L3, Route, VirtualRouter};
 use serde::ser::{Error, SerializeMap};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -27,6 +28,17 @@ pub struct Config {
     /// `[[link_pair]]`, in the order of the file.
     #[serde(rename = "link_pair", skip_serializing_if = "Vec::is_empty")]
     pub link_pairs: Vec<LinkPair>,
+    /// `[l3]`
+    pub l3: L3,
+    /// `[[interface]]`, in the order of the file.
+    #[serde(rename = "interface", skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<Interface>,
+    /// `[[route]]`, in the order of the file.
+    #[serde(rename = "route", skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// `[[virtual_router]]`, in the order of the file.
+    #[serde(rename = "virtual_router", skip_serializing_if = "Vec::is_empty")]
+    pub virtual_routers: Vec<VirtualRouter>,
 }
 
 /// `[instance]`: who this is.
@@ -483,11 +495,51 @@ impl Config {
             .collect()
     }
 
+    /// The ports of layer 3: those with an interface, in the order of the file. None of them is in
+    /// a link pair or is the HA port.
+    #[must_use]
+    pub fn l3_ports(&self) -> Vec<&Port> {
+        let has_one = |port: &&Port| self.interfaces.iter().any(|i| i.port == port.name);
+        self.ports.iter().filter(has_one).collect()
+    }
+
+    /// How many links `ha.links.minimum_active` counts: link pairs and ports of layer 3.
+    #[must_use]
+    pub fn counted_links(&self) -> usize {
+        self.link_pairs.len() + self.l3_ports().len()
+    }
+
+    /// The interface of that name, with its place in the file.
+    #[must_use]
+    pub fn interface(&self, name: &str) -> Option<(usize, &Interface)> {
+        let mut all = self.interfaces.iter().enumerate();
+        all.find(|(_, interface)| interface.name == name)
+    }
+
+    /// Each worker's core, the indices of its link pairs, and the indices of its ports of layer 3
+    /// in [`Config::l3_ports`]. First the pairs are dealt in turn, then the ports, going on where
+    /// the pairs ended: each is one worker's.
+    #[must_use]
+    pub fn work(&self) -> Vec<Work> {
+        let pairs = self.link_pairs.len();
+        let dealt = assign(self.counted_links(), self.lcores.workers.len());
+        let mut out = Vec::new();
+        for (core, items) in self.lcores.workers.iter().zip(dealt) {
+            let (link_pairs, ports): (Vec<usize>, _) = items.iter().partition(|i| **i < pairs);
+            out.push(Work {
+                core: *core,
+                link_pairs,
+                l3_ports: ports.into_iter().map(|i: usize| i - pairs).collect(),
+            });
+        }
+        out
+    }
+
     /// Each worker's core and the indices of its link pairs, dealt in turn (see [`assign`]).
     #[must_use]
     pub fn assignment(&self) -> Vec<(usize, Vec<usize>)> {
-        let dealt = assign(self.link_pairs.len(), self.lcores.workers.len());
-        self.lcores.workers.iter().copied().zip(dealt).collect()
+        let work = self.work().into_iter();
+        work.map(|work| (work.core, work.link_pairs)).collect()
     }
 
     /// The configuration as a TOML file that [`Config::parse`] reads back to the same value.
@@ -497,6 +549,17 @@ impl Config {
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string(self)
     }
+}
+
+/// What one worker carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// Its core.
+    pub core: usize,
+    /// Indices of its link pairs.
+    pub link_pairs: Vec<usize>,
+    /// Indices of its ports in [`Config::l3_ports`].
+    pub l3_ports: Vec<usize>,
 }
 
 /// Deals `pairs` to `workers` in turn: the pair indices of each worker. Empty without workers.

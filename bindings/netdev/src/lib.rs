@@ -1,12 +1,18 @@
-//! A kernel network interface: its carrier and its administrative state.
+//! A kernel network interface: its carrier, its administrative state, its addresses; and TAP devices.
 //!
 //! DPDK's kernel-backed drivers (af_packet, af_xdp, tap) report their link as up whatever the
 //! kernel says, so for their ports the engine asks the kernel. It does so by ioctl on a socket and
 //! not through `/sys/class/net`: a socket belongs to the network namespace in which it was opened,
 //! whereas `/sys` shows the namespace of whoever mounted it.
 
+mod address;
+mod tap;
+
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+pub use address::{Address, AddressSocket};
+pub use tap::Tap;
 
 /// What the kernel says of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,25 +34,31 @@ pub struct Interface {
     socket: OwnedFd,
 }
 
+/// An interface name as the kernel's requests have it: 1 to 15 bytes and zeroes.
+fn name_of(name: &str) -> io::Result<[libc::c_char; libc::IFNAMSIZ]> {
+    let bytes = name.as_bytes();
+    let fits = !bytes.is_empty() && bytes.len() < libc::IFNAMSIZ && !bytes.contains(&0);
+    if !fits {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("\"{name}\" is no interface name (1 to 15 bytes)"),
+        ));
+    }
+    let mut chars = [0 as libc::c_char; libc::IFNAMSIZ];
+    for (char, &byte) in chars.iter_mut().zip(bytes) {
+        // The kernel's names are bytes; c_char is signed on some machines.
+        *char = byte as libc::c_char;
+    }
+    Ok(chars)
+}
+
 impl Interface {
     /// Opens the interface `name` (1 to 15 bytes).
     ///
     /// # Errors
     /// When the name is no interface name, no socket can be had, or there is no such interface.
     pub fn open(name: &str) -> io::Result<Self> {
-        let bytes = name.as_bytes();
-        let fits = !bytes.is_empty() && bytes.len() < libc::IFNAMSIZ && !bytes.contains(&0);
-        if !fits {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("\"{name}\" is no interface name (1 to 15 bytes)"),
-            ));
-        }
-        let mut chars = [0 as libc::c_char; libc::IFNAMSIZ];
-        for (char, &byte) in chars.iter_mut().zip(bytes) {
-            // The kernel's names are bytes; c_char is signed on some machines.
-            *char = byte as libc::c_char;
-        }
+        let chars = name_of(name)?;
         let flags = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
         // SAFETY: socket(2) takes no pointers.
         let fd = unsafe { libc::socket(libc::AF_INET, flags, 0) };
@@ -94,6 +106,40 @@ impl Interface {
         self.ioctl(libc::SIOCSIFFLAGS, &mut request)
     }
 
+    /// Sets the interface's MAC address; some drivers want it down.
+    ///
+    /// # Errors
+    /// What the kernel says; otherwise as [`Interface::state`].
+    pub fn set_mac(&self, mac: [u8; 6]) -> io::Result<()> {
+        self.same()?;
+        let mut request = self.request();
+        // SAFETY: sockaddr is plain data; all zeroes is a value of it.
+        let mut address: libc::sockaddr = unsafe { std::mem::zeroed() };
+        address.sa_family = libc::ARPHRD_ETHER;
+        for (to, byte) in address.sa_data.iter_mut().zip(mac) {
+            *to = byte as libc::c_char;
+        }
+        request.ifr_ifru.ifru_hwaddr = address;
+        self.ioctl(libc::SIOCSIFHWADDR, &mut request)
+    }
+
+    /// Sets the interface's MTU, in bytes.
+    ///
+    /// # Errors
+    /// What the kernel says; otherwise as [`Interface::state`].
+    pub fn set_mtu(&self, mtu: u16) -> io::Result<()> {
+        self.same()?;
+        let mut request = self.request();
+        request.ifr_ifru.ifru_mtu = libc::c_int::from(mtu);
+        self.ioctl(libc::SIOCSIFMTU, &mut request)
+    }
+
+    /// The interface's index in its namespace.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        u32::try_from(self.index).unwrap_or_default()
+    }
+
     fn index_now(&self) -> io::Result<libc::c_int> {
         let mut request = self.request();
         self.ioctl(libc::SIOCGIFINDEX, &mut request)?;
@@ -101,13 +147,19 @@ impl Interface {
         Ok(unsafe { request.ifr_ifru.ifru_ifindex })
     }
 
-    fn flags(&self) -> io::Result<libc::c_short> {
+    /// An error when another interface has the name now.
+    fn same(&self) -> io::Result<()> {
         if self.index_now()? != self.index {
             return Err(io::Error::other(
                 "the interface was removed, and another has its name now: restart the engine to \
                  use that one",
             ));
         }
+        Ok(())
+    }
+
+    fn flags(&self) -> io::Result<libc::c_short> {
+        self.same()?;
         let mut request = self.request();
         self.ioctl(libc::SIOCGIFFLAGS, &mut request)?;
         // SAFETY: SIOCGIFFLAGS filled in `ifru_flags`, and any bits are a valid c_short.
@@ -135,8 +187,29 @@ impl Interface {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// From here on this thread, and what it starts, is in a network namespace that ends with it.
+    pub(crate) fn in_a_namespace_of_its_own() {
+        // SAFETY: unshare(2) takes no pointers; the new namespace is this thread's alone, is
+        // inherited by the `ip` that it starts, and ends with the thread.
+        let alone = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+        assert_eq!(alone, 0, "needs root: {}", io::Error::last_os_error());
+    }
+
+    pub(crate) fn ip(words: &str) -> String {
+        let done = std::process::Command::new("ip")
+            .args(words.split(' '))
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "ip {words}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        String::from_utf8(done.stdout).unwrap()
+    }
 
     #[test]
     fn the_loopback_is_there() {
@@ -155,21 +228,7 @@ mod tests {
     /// make the engine carry traffic on a port that passes none.
     #[test]
     fn another_interface_of_the_same_name_is_an_error() {
-        let ip = |words: &str| {
-            let done = std::process::Command::new("ip")
-                .args(words.split(' '))
-                .output()
-                .unwrap();
-            assert!(
-                done.status.success(),
-                "ip {words}: {}",
-                String::from_utf8_lossy(&done.stderr)
-            );
-        };
-        // SAFETY: unshare(2) takes no pointers; the new namespace is this thread's alone, is
-        // inherited by the `ip` that it starts, and ends with the thread.
-        let alone = unsafe { libc::unshare(libc::CLONE_NEWNET) };
-        assert_eq!(alone, 0, "needs root: {}", io::Error::last_os_error());
+        in_a_namespace_of_its_own();
         ip("link add twin0 type veth peer name twin1");
         ip("link set dev twin0 up");
         ip("link set dev twin1 up");

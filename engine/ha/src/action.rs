@@ -4,7 +4,7 @@ use crate::events::Event;
 use crate::message::{Heartbeat, MacChunk, Side};
 use crate::observation::RequestId;
 use crate::state::SavedState;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// What the workers do with frames. The meanings are the data path's (`dataplane::GateMode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

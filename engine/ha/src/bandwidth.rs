@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::time::Time;
+use twinline_time::Time;
 
 /// Into how many samples the interval is cut.
 const SAMPLES: u32 = 10;

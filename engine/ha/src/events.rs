@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::action::CardCommand;
 use crate::message::{Health, Path, Role, Side};
-use crate::time::Time;
+use twinline_time::Time;
 
 /// Why something happened. A closed list: alarms, consoles and metrics may count on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

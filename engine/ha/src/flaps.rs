@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::time::Time;
+use twinline_time::Time;
 
 /// The flaps of the recent past.
 #[derive(Clone, Debug, Default)]

@@ -35,7 +35,6 @@ pub mod observation;
 pub mod peer;
 pub mod settings;
 pub mod state;
-pub mod time;
 
 pub use action::{Action, CardCommand, GateMode};
 pub use events::{Alarm, Event, Reason};
@@ -48,4 +47,4 @@ pub use observation::{
 };
 pub use settings::{Mode, OnMaxFlaps, Settings, Topology};
 pub use state::SavedState;
-pub use time::Time;
+pub use twinline_time::Time;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::message::Side;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// What one poll read of a pair's two ports: carrier present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

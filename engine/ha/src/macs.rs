@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::message::{MacChunk, Side};
-use crate::time::Time;
+use twinline_time::Time;
 
 /// Addresses kept per link pair; more are not announced (they are learnt from their own frames).
 pub const MAX_MACS: usize = 4096;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 use std::time::Duration;
 
-use crate::time::Time;
+use twinline_time::Time;
 
 /// The role shown to operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

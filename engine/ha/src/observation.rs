@@ -3,7 +3,7 @@
 use crate::action::CardCommand;
 use crate::link_pairs::PairLinks;
 use crate::message::{Message, Side};
-use crate::time::Time;
+use twinline_time::Time;
 
 /// Names a request, for its answer.
 pub type RequestId = u64;

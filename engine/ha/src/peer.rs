@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::faults::{self, Fault};
 use crate::message::{Echo, Flags, Health, Heartbeat, Path, Paths, Role};
-use crate::time::Time;
+use twinline_time::Time;
 
 pub use track::Track;
 

@@ -2,7 +2,7 @@
 //! has healed, since a switch or a host may have learnt the other router meanwhile.
 
 use crate::settings::Announcing;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// A round of announcements; at most one is sent per [`Announcing::every`], however often a new
 /// round is asked for.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use twinline_wire::vrrp::Interval;
 
-use crate::time::Time;
+use twinline_time::Time;
 
 /// The states of RFC 9568, section 6.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -43,7 +43,6 @@ pub mod event;
 pub mod input;
 pub mod router;
 pub mod settings;
-pub mod time;
 pub mod timers;
 
 pub use action::Action;
@@ -51,4 +50,4 @@ pub use event::{Event, Note, Reason, State};
 pub use input::{Input, Standing};
 pub use router::{Counters, Router};
 pub use settings::{Announcing, Priority, Settings, SettingsError};
-pub use time::Time;
+pub use twinline_time::Time;

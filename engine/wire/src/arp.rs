@@ -4,7 +4,7 @@
 use core::net::Ipv4Addr;
 
 use crate::bytes::{get, put};
-use crate::drops::drop_causes;
+use crate::drop_causes;
 use crate::vlan::{self, Link};
 use crate::{Error, Mac, ethernet};
 

@@ -1,7 +1,9 @@
 //! A closed list of causes for which frames are dropped, and a counter for each.
 
 /// Defines an enum of causes (its text is what the log says), their stable names for metrics, and
-/// the counters. One macro, so that a cause cannot be without a name or a counter.
+/// the counters. One macro, so that a cause cannot be without a name or a counter. A crate that uses
+/// it depends on `thiserror`.
+#[macro_export]
 macro_rules! drop_causes {
     (
         $(#[$enum_doc:meta])*
@@ -75,8 +77,6 @@ macro_rules! drop_causes {
         }
     };
 }
-
-pub(crate) use drop_causes;
 
 #[cfg(test)]
 mod tests {

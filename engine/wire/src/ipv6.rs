@@ -1,4 +1,5 @@
-//! IPv6 headers, without extension headers: what adverts and neighbour discovery have (RFC 8200).
+//! IPv6 headers (RFC 8200). [`Packet`] is the first header alone, all that adverts and neighbour
+//! discovery have; [`upper`] walks the extension headers of others.
 
 use core::net::Ipv6Addr;
 
@@ -90,6 +91,93 @@ impl<T: AsRef<[u8]>> Packet<T> {
 /// The next header of what may be an IPv6 header, before anything of it is checked; 0 if too short.
 pub(crate) fn next_header(bytes: &[u8]) -> u8 {
     bytes.get(field::NEXT_HEADER).copied().unwrap_or(0)
+}
+
+/// Next header of hop-by-hop options.
+const HOP_BY_HOP: u8 = 0;
+/// Next header of a routing header.
+const ROUTING: u8 = 43;
+/// Next header of a fragment header.
+const FRAGMENT: u8 = 44;
+/// Next header of the authentication header (RFC 4302).
+const AUTHENTICATION: u8 = 51;
+/// Next header of destination options.
+const DESTINATION_OPTIONS: u8 = 60;
+/// Extension headers that are walked, at most: RFC 8200, section 4.1, has seven.
+const MAX_EXTENSIONS: usize = 8;
+
+/// What is behind the extension headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upper {
+    /// What it is: an upper layer's protocol, or 59 for nothing.
+    pub protocol: u8,
+    /// Where it starts, in bytes from the start of the packet.
+    pub at: usize,
+    /// Where the byte stands that names it: what a parameter problem points to.
+    pub named_at: usize,
+    /// Whether the packet is a fragment; an atomic one (RFC 6946) is none.
+    pub fragment: bool,
+    /// Where a fragment belongs, in units of 8 bytes. Of one that is not the first, what starts at
+    /// [`Upper::at`] is the middle of something.
+    pub fragment_offset: u16,
+    /// Whether there are hop-by-hop options.
+    pub hop_by_hop: bool,
+}
+
+/// Walks the extension headers of a packet to what is behind them.
+///
+/// # Errors
+/// Those of [`Packet::new_checked`]; [`Error::Truncated`] when an extension header goes beyond the
+/// packet, [`Error::HeaderLength`] when hop-by-hop options are not the first, or when there are more
+/// than eight headers.
+pub fn upper(packet: &[u8]) -> Result<Upper, Error> {
+    let ip = Packet::new_checked(packet)?;
+    let packet = packet.get(..ip.total_len()).ok_or(Error::Truncated)?;
+    let mut found = Upper {
+        protocol: ip.next_header(),
+        at: HEADER_LEN,
+        named_at: field::NEXT_HEADER,
+        fragment: false,
+        fragment_offset: 0,
+        hop_by_hop: false,
+    };
+    for _ in 0..=MAX_EXTENSIONS {
+        let kind = found.protocol;
+        if !matches!(
+            kind,
+            HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS
+        ) {
+            return Ok(found);
+        }
+        let header = packet.get(found.at..).unwrap_or_default();
+        let [next, length, a, b] = *header.first_chunk::<4>().ok_or(Error::Truncated)?;
+        let length = match kind {
+            FRAGMENT => 8,
+            AUTHENTICATION => (usize::from(length) + 2) * 4,
+            _ => (usize::from(length) + 1) * 8,
+        };
+        if header.len() < length {
+            return Err(Error::Truncated);
+        }
+        if kind == HOP_BY_HOP {
+            if found.at != HEADER_LEN {
+                return Err(Error::HeaderLength);
+            }
+            found.hop_by_hop = true;
+        }
+        found.protocol = next;
+        found.named_at = found.at;
+        found.at += length;
+        if kind == FRAGMENT {
+            let field = u16::from_be_bytes([a, b]);
+            found.fragment |= field & !6 != 0;
+            found.fragment_offset = field >> 3;
+            if found.fragment_offset != 0 {
+                return Ok(found);
+            }
+        }
+    }
+    Err(Error::HeaderLength)
 }
 
 /// The fields of a header. The flow label is 0.
@@ -196,7 +284,75 @@ mod tests {
         assert_eq!(long.emit(&mut packet), Err(Error::Length));
     }
 
+    /// A packet with these extension headers and two bytes behind them.
+    fn extended(first: u8, rest: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0; HEADER_LEN];
+        packet.extend(rest);
+        packet.extend([7, 7]);
+        let repr = Repr {
+            source: ALL_NODES,
+            destination: ALL_NODES,
+            hop_limit: 1,
+            next_header: first,
+            traffic_class: 0,
+            payload_len: rest.len() + 2,
+        };
+        repr.emit(&mut packet).unwrap();
+        packet
+    }
+
+    #[test]
+    fn extension_headers_are_walked() {
+        let plain = upper(&extended(17, &[])).unwrap();
+        assert_eq!((plain.protocol, plain.at, plain.named_at), (17, 40, 6));
+        // hop-by-hop, then destination options of 16 bytes
+        let mut two = vec![60, 0, 5, 2, 0, 0, 1, 0, 58, 1];
+        two.resize(24, 0);
+        let found = upper(&extended(0, &two)).unwrap();
+        assert_eq!((found.protocol, found.at, found.named_at), (58, 64, 48));
+        assert!(found.hop_by_hop && !found.fragment);
+        // a first and a later fragment, and an atomic one
+        let fragment = |field: u16| {
+            let [a, b] = field.to_be_bytes();
+            upper(&extended(44, &[58, 0, a, b, 0, 0, 0, 1])).unwrap()
+        };
+        assert_eq!(
+            (fragment(1).fragment, fragment(1).fragment_offset),
+            (true, 0)
+        );
+        assert_eq!(
+            (fragment(16).fragment, fragment(16).fragment_offset),
+            (true, 2)
+        );
+        assert!(!fragment(0).fragment);
+        // authentication counts in four bytes
+        let found = upper(&extended(51, &[6, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])).unwrap();
+        assert_eq!((found.protocol, found.at), (6, 52));
+    }
+
+    #[test]
+    fn bad_extension_headers_are_refused() {
+        let late = [0, 0, 0, 0, 0, 0, 0, 0, 58, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(upper(&extended(60, &late)), Err(Error::HeaderLength));
+        assert_eq!(upper(&extended(60, &[58, 1])), Err(Error::Truncated));
+        assert_eq!(upper(&extended(60, &[])), Err(Error::Truncated));
+        let many: Vec<u8> = [60, 0, 0, 0, 0, 0, 0, 0].repeat(9);
+        assert_eq!(upper(&extended(60, &many)), Err(Error::HeaderLength));
+    }
+
     proptest! {
+        #[test]
+        fn any_extension_headers_are_judged(
+            first in prop_oneof![Just(0u8), Just(43), Just(44), Just(51), Just(60), any::<u8>()],
+            rest in prop::collection::vec(prop_oneof![Just(0u8), Just(44), Just(60), any::<u8>()], 0..80),
+        ) {
+            let packet = extended(first, &rest);
+            if let Ok(found) = upper(&packet) {
+                prop_assert!(found.at >= HEADER_LEN && found.at <= packet.len());
+                prop_assert_eq!(packet[found.named_at], found.protocol);
+            }
+        }
+
         #[test]
         fn what_we_emit_etherparse_reads(
             addresses in any::<(u128, u128)>(),

@@ -8,6 +8,7 @@
 //! - [`announce`]: the frames from which switches learn at once where a station now is.
 //! - [`vrrp`]: adverts of virtual routers; [`arp`] and [`ndp`]: the answers and announcements of
 //!   their addresses. [`slow_path::read`] takes any frame and says which of these it is.
+//! - [`icmp`]: echo and errors, of both families.
 //! - [`ethernet`], [`vlan`], [`ipv4`], [`ipv6`], [`udp`]: the layers below, no more of them than we use.
 //!
 //! Without `std` and without `alloc` there is nothing here that could allocate.
@@ -23,6 +24,7 @@ mod drops;
 mod error;
 pub mod ethernet;
 pub mod heartbeat;
+pub mod icmp;
 pub mod in_band;
 pub mod ipv4;
 pub mod ipv6;

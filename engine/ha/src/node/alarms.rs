@@ -7,7 +7,7 @@ use crate::events::{Alarm, Reason};
 use crate::message::{Flags, Role};
 use crate::observation::Reject;
 use crate::settings::Mode;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::{HA_PORT_GRACE, Node, Phase};
 

@@ -10,7 +10,7 @@ use crate::message::Role;
 use crate::observation::CardSeen;
 use crate::peer::Peer;
 use crate::settings::{Mode, OnMaxFlaps, Topology};
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::{Node, Phase};
 

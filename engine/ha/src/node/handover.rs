@@ -22,7 +22,7 @@ use crate::action::{Action, GateMode};
 use crate::events::{Reason, Subject};
 use crate::faults::{self, Fault};
 use crate::message::{Flags, Health, Role};
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::{Node, Phase};
 

@@ -7,7 +7,7 @@ use crate::faults::{self, Fault};
 use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message, Path, Paths};
 use crate::peer::{HealthChange, Peer, Refusal};
 use crate::settings::Mode;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::Node;
 

@@ -45,7 +45,7 @@ use crate::observation::{Observation, RequestId};
 use crate::peer::{OwnSession, Peer, Thresholds};
 use crate::settings::{Mode, Settings, Topology};
 use crate::state::SavedState;
-use crate::time::Time;
+use twinline_time::Time;
 
 use cards::Cards;
 use handover::{Drain, HandingOver};

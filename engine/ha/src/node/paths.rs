@@ -3,7 +3,7 @@
 use crate::events::{Alarm, PathFault};
 use crate::faults::{self, Fault};
 use crate::message::Path;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::{HA_PORT_GRACE, Node};
 

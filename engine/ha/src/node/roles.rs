@@ -9,7 +9,7 @@ use crate::faults::{self, Fault};
 use crate::message::{Flags, Health, Heartbeat, Role};
 use crate::peer::Peer;
 use crate::settings::Mode;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::fitness::reason_of;
 use super::handover::{Drain, Then};

@@ -6,7 +6,7 @@ use crate::action::{Action, GateMode};
 use crate::faults::{self, Fault};
 use crate::message::{Flags, Heartbeat, Role};
 use crate::settings::Mode;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::{Asking, Node, Phase};
 

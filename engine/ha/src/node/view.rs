@@ -10,7 +10,7 @@ use crate::link_pairs::LinkPair;
 use crate::message::{Role, Side, UnfitReason};
 use crate::peer::Peer;
 use crate::settings::Settings;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::{Node, Phase};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::faults::{self, Fault};
 use crate::message::Health;
-use crate::time::Time;
+use twinline_time::Time;
 
 use super::Thresholds;
 

@@ -9,7 +9,7 @@ use crate::action::Action;
 use crate::burst::Burst;
 use crate::event::{Note, Reason};
 use crate::settings::Settings;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// Answers to other routers' adverts are at least a fourth of an interval apart.
 const ANSWERS_PER_INTERVAL: u32 = 4;

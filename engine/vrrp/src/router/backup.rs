@@ -8,8 +8,8 @@ use super::{MAX_GRACES, Phase, Router};
 use crate::action::Action;
 use crate::event::Reason;
 use crate::settings::Settings;
-use crate::time::Time;
 use crate::timers;
+use twinline_time::Time;
 
 /// What a Backup knows.
 #[derive(Clone, Copy, Debug)]

@@ -37,7 +37,7 @@ use crate::action::Action;
 use crate::event::{Event, Note, Notes, Reason, State};
 use crate::input::{Input, Standing};
 use crate::settings::{Priority, Settings, SettingsError};
-use crate::time::Time;
+use twinline_time::Time;
 
 use active::Active;
 use backup::Backup;

@@ -5,7 +5,7 @@ use super::{Active, Backup, Phase, Router};
 use crate::action::Action;
 use crate::event::Reason;
 use crate::input::Standing;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// A router that resigned keeps the virtual MAC address for so many intervals at most: a backup
 /// takes over after its skew, which is less than one.

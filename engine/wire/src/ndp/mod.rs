@@ -11,7 +11,7 @@ mod receive;
 use core::net::Ipv6Addr;
 
 use crate::Mac;
-use crate::drops::drop_causes;
+use crate::drop_causes;
 
 pub use emit::MAX_FRAME_LEN;
 pub use receive::{parse, read};

@@ -1,4 +1,4 @@
-use crate::drops::drop_causes;
+use crate::drop_causes;
 
 drop_causes! {
     /// Why a received frame is no advert that we take (RFC 9568, section 7.1). A closed list.

@@ -12,7 +12,7 @@ use crate::node::{Node, NodeConfig};
 use crate::observation::{CardSeen, Learned, Observation, Request, RequestId, WorkerProgress};
 use crate::settings::Settings;
 use crate::state::SavedState;
-use crate::time::Time;
+use twinline_time::Time;
 
 /// Milliseconds, for short.
 pub(crate) const fn ms(n: u64) -> Duration {

@@ -14,7 +14,7 @@ use crate::message::{
 use crate::node::{Node, NodeConfig};
 use crate::observation::{Observation, Reject, Request};
 use crate::state::SavedState;
-use crate::time::Time;
+use twinline_time::Time;
 
 fn node(saved: SavedState) -> Node {
     let config = NodeConfig {

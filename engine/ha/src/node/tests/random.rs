@@ -18,7 +18,7 @@ use crate::message::Role;
 use crate::node::HA_PORT_GRACE;
 use crate::observation::Request;
 use crate::settings::{Settings, Topology};
-use crate::time::Time;
+use twinline_time::Time;
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {

@@ -1,11 +1,14 @@
-//! A point on the monotonic clock. The same as `twinline_ha::Time`, which this crate does not import.
+//! A point on the monotonic clock, shared by the crates that decide without reading a clock
+//! themselves (high availability, VRRP, the slow path of layer 3).
+#![forbid(unsafe_code)]
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 /// Nanoseconds on a monotonic clock whose zero is the caller's choice.
 ///
-/// Signed, so that something that happened before this process started still has its place.
+/// Signed, so that something that happened before this process started (a flap read back from the
+/// state file) still has its place on the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
