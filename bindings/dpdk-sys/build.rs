@@ -143,10 +143,11 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_(rx|tx)_queue_setup",
     "rte_eth_dev_(start|stop|close|reset|set_mtu|get_mtu|socket_id|get_port_by_name)",
     "rte_eth_dev_(set_link_up|set_link_down|adjust_nb_rx_tx_desc)",
-    "rte_eth_promiscuous_(enable|disable|get)",
+    "rte_eth_(promiscuous|allmulticast)_(enable|disable|get)",
     "rte_eth_stats_(get|reset)",
     "rte_eth_xstats_(get|get_names|reset)",
     "rte_pdump_(init|uninit)",
+    "rte_fib6?_(free|add|delete|lookup_bulk)",
 ];
 
 /// Types of which only pointers are used, and packed unions that bindgen

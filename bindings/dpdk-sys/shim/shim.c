@@ -90,6 +90,7 @@ int shim_port_info(uint16_t port, struct shim_port_info *out)
 	out->min_mtu = info.min_mtu;
 	out->max_mtu = info.max_mtu;
 	out->max_rx_pktlen = info.max_rx_pktlen;
+	out->max_mac_addrs = info.max_mac_addrs;
 	out->socket = rte_eth_dev_socket_id(port);
 	return 0;
 }
@@ -150,4 +151,44 @@ int shim_port_set_mac(uint16_t port, const uint8_t mac[6])
 
 	memcpy(addr.addr_bytes, mac, 6);
 	return rte_eth_dev_default_mac_addr_set(port, &addr);
+}
+
+int shim_port_add_mac(uint16_t port, const uint8_t mac[6])
+{
+	struct rte_ether_addr addr;
+
+	memcpy(addr.addr_bytes, mac, 6);
+	return rte_eth_dev_mac_addr_add(port, &addr, 0);
+}
+
+int shim_port_remove_mac(uint16_t port, const uint8_t mac[6])
+{
+	struct rte_ether_addr addr;
+
+	memcpy(addr.addr_bytes, mac, 6);
+	return rte_eth_dev_mac_addr_remove(port, &addr);
+}
+
+struct rte_fib *shim_fib_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8)
+{
+	struct rte_fib_conf conf;
+
+	memset(&conf, 0, sizeof(conf));
+	conf.type = RTE_FIB_DIR24_8;
+	conf.max_routes = (int)max_routes;
+	conf.dir24_8.nh_sz = RTE_FIB_DIR24_8_2B;
+	conf.dir24_8.num_tbl8 = num_tbl8;
+	return rte_fib_create(name, socket, &conf);
+}
+
+struct rte_fib6 *shim_fib6_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8)
+{
+	struct rte_fib6_conf conf;
+
+	memset(&conf, 0, sizeof(conf));
+	conf.type = RTE_FIB6_TRIE;
+	conf.max_routes = (int)max_routes;
+	conf.trie.nh_sz = RTE_FIB6_TRIE_2B;
+	conf.trie.num_tbl8 = num_tbl8;
+	return rte_fib6_create(name, socket, &conf);
 }

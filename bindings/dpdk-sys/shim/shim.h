@@ -26,6 +26,8 @@
 #include <rte_eth_ring.h>
 #include <rte_pdump.h>
 #include <rte_launch.h>
+#include <rte_fib.h>
+#include <rte_fib6.h>
 
 /* The release that these bindings were built against. */
 enum shim_version {
@@ -67,6 +69,7 @@ struct shim_port_info {
 	uint16_t tx_desc_min, tx_desc_max, tx_desc_align;
 	uint16_t min_mtu, max_mtu;
 	uint32_t max_rx_pktlen;
+	uint32_t max_mac_addrs;
 	int32_t socket;
 };
 
@@ -101,6 +104,13 @@ int shim_port_configure(uint16_t port, uint16_t rx_queues, uint16_t tx_queues, u
 int shim_port_link(uint16_t port, struct shim_link *out);
 int shim_port_mac(uint16_t port, uint8_t out[6]);
 int shim_port_set_mac(uint16_t port, const uint8_t mac[6]);
+int shim_port_add_mac(uint16_t port, const uint8_t mac[6]);
+int shim_port_remove_mac(uint16_t port, const uint8_t mac[6]);
+
+/* A DIR24_8 table and a trie with next hops of two bytes (15 bits are the caller's) and the default
+ * next hop 0: their configurations hold anonymous unions. NULL: rte_errno says why. */
+struct rte_fib *shim_fib_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8);
+struct rte_fib6 *shim_fib6_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8);
 
 /* The bypass adapters of net_ixgbe (rte_pmd_ixgbe.h); -ENOTSUP where that driver
  * is not linked in. Only for ports of that driver. */

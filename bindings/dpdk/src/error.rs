@@ -219,6 +219,18 @@ pub enum Error {
         /// What to look at.
         hint: &'static str,
     },
+    /// A forwarding table could not be made or changed.
+    #[error("forwarding table {name}: {call}: {errno}; {hint}")]
+    Fib {
+        /// The table's name.
+        name: String,
+        /// What was asked for.
+        call: &'static str,
+        /// DPDK's errno.
+        errno: Errno,
+        /// What to look at.
+        hint: &'static str,
+    },
     /// A device could not be attached.
     #[error("device {name} could not be attached: {errno}")]
     Attach {

@@ -3,6 +3,7 @@
 //! One writer each (the worker), lines of their own, plain loads and stores without a lock
 //! prefix: a read sees each figure whole, though not all of them at one instant.
 
+use crate::l3::{L3Figures, L3PortSnapshot};
 use std::sync::atomic::{AtomicU64, Ordering};
 use twinline_wire::Side;
 
@@ -21,7 +22,7 @@ impl Figure {
         );
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -77,10 +78,14 @@ pub(crate) struct WorkerFigures {
 pub struct Counters {
     pub(crate) worker: WorkerFigures,
     pub(crate) pairs: Box<[PairFigures]>,
+    pub(crate) l3: Box<[L3Figures]>,
 }
 
 impl Counters {
-    pub(crate) fn new(pairs: impl Iterator<Item = u16>) -> Self {
+    pub(crate) fn new(
+        pairs: impl Iterator<Item = u16>,
+        l3_ports: impl Iterator<Item = u16>,
+    ) -> Self {
         let pairs = pairs.map(|index| PairFigures {
             index,
             sides: Default::default(),
@@ -88,6 +93,7 @@ impl Counters {
         Self {
             worker: WorkerFigures::default(),
             pairs: pairs.collect(),
+            l3: l3_ports.map(L3Figures::new).collect(),
         }
     }
 
@@ -116,6 +122,7 @@ impl Counters {
                     wan: pair.side(Side::Wan).snapshot(),
                 })
                 .collect(),
+            l3: self.l3.iter().map(L3Figures::snapshot).collect(),
         }
     }
 }
@@ -221,6 +228,8 @@ pub struct WorkerSnapshot {
     pub learn_dropped: u64,
     /// Its link pairs, in the order of the worker's configuration.
     pub pairs: Vec<PairSnapshot>,
+    /// Its L3 ports, in the order of the worker's configuration.
+    pub l3: Vec<L3PortSnapshot>,
 }
 
 #[cfg(test)]
@@ -237,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_says_what_was_added_and_where() {
-        let counters = Counters::new([3, 9].into_iter());
+        let counters = Counters::new([3, 9].into_iter(), [].into_iter());
         counters.worker.iterations.add(7);
         counters.worker.learn_dropped.add(1);
         counters.pairs[1].side(Side::Wan).rx_bytes.add(60);
@@ -263,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_reader_sees_each_figure_grow_and_end_at_its_sum() {
-        let counters = Counters::new([0].into_iter());
+        let counters = Counters::new([0].into_iter(), [].into_iter());
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 for _ in 0..200_000 {

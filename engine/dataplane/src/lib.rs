@@ -20,6 +20,7 @@ mod counters;
 mod divert;
 mod gate;
 mod idle;
+pub mod l3;
 mod learn;
 mod lease;
 mod mac_table;

@@ -13,6 +13,7 @@ use crate::counters::{Counters, PairFigures, SideFigures};
 use crate::divert::{Diverted, Targets, divert};
 use crate::gate::{Gate, GateMode};
 use crate::idle::Polling;
+use crate::l3::{L3, L3Config, L3Links, L3Port};
 use crate::learn::{
     Filter, LEARN_ALL_UP_TO, Learned, Rotor, destination_of, key_of, mac_of, source_of,
 };
@@ -75,6 +76,8 @@ pub struct WorkerConfig {
     pub in_band: bool,
     /// Room for in-band heartbeats that the management core has not read yet.
     pub divert_capacity: usize,
+    /// The L3 ports that it carries; `None`: none.
+    pub l3: Option<L3Config>,
 }
 
 impl WorkerConfig {
@@ -91,6 +94,7 @@ impl WorkerConfig {
             inject_capacity: 256,
             in_band: false,
             divert_capacity: 64,
+            l3: None,
         }
     }
 }
@@ -105,6 +109,8 @@ pub struct WorkerLinks {
     pub inject: rtrb::Producer<Inject>,
     /// In-band heartbeats that the worker took off the wire.
     pub diverted: rtrb::Consumer<Diverted>,
+    /// The ends of its L3 part, if it has one.
+    pub l3: Option<L3Links>,
 }
 
 /// One direction of a pair: receives on one side, sends on the other.
@@ -145,13 +151,18 @@ pub struct Worker {
     pub(crate) counters: Arc<Counters>,
     inject: rtrb::Consumer<Inject>,
     common: Common,
+    l3: Option<Box<L3>>,
 }
 
 impl Worker {
     /// A worker and the management core's ends of it. Allocates everything that it will ever use.
     #[must_use]
     pub fn new(config: WorkerConfig) -> (Self, WorkerLinks) {
-        let counters = Arc::new(Counters::new(config.pairs.iter().map(|pair| pair.index)));
+        let (l3, l3_links) = config.l3.map(L3::new).unzip();
+        let counters = Arc::new(Counters::new(
+            config.pairs.iter().map(|pair| pair.index),
+            l3.iter().flat_map(L3::port_indices),
+        ));
         let pairs = config.pairs.into_iter().map(|pair| Pair {
             index: pair.index,
             to_wan: Way {
@@ -185,6 +196,7 @@ impl Worker {
                 diverted: config.in_band.then_some(diverted),
                 burst: Burst::new(),
             },
+            l3: l3.map(Box::new),
         };
         (
             worker,
@@ -193,12 +205,13 @@ impl Worker {
                 learned: learned_end,
                 inject: inject_end,
                 diverted: diverted_end,
+                l3: l3_links,
             },
         )
     }
 
     /// One iteration of the loop: sends what is to be injected, then carries at most one burst
-    /// each way for each pair. True if there was any frame.
+    /// each way for each pair, and one from each L3 port. True if there was any frame.
     #[inline(always)]
     pub fn poll_once(&mut self) -> bool {
         let mut busy = false;
@@ -208,6 +221,9 @@ impl Worker {
         let counters = &*self.counters;
         for (pair, figures) in self.pairs.iter_mut().zip(&*counters.pairs) {
             busy |= pair.carry(figures, &mut self.common, counters);
+        }
+        if let Some(l3) = &mut self.l3 {
+            busy |= l3.poll(&self.common.lease, counters);
         }
         counters.worker.iterations.add(1);
         counters.worker.busy_iterations.add(u64::from(busy));
@@ -247,9 +263,19 @@ impl Worker {
         any
     }
 
-    /// Sends everything that was injected before now, then gives the queues back.
+    /// Sends everything that was injected before now, then gives the queues back. Those of L3
+    /// ports are dropped, which their ports take as given back.
     #[must_use]
-    pub fn into_pairs(mut self) -> Vec<PairQueues> {
+    pub fn into_pairs(self) -> Vec<PairQueues> {
+        self.into_parts().0
+    }
+
+    /// The same, with the queues of L3 ports.
+    #[must_use]
+    pub fn into_parts(mut self) -> (Vec<PairQueues>, Vec<L3Port>) {
+        let counters = self.counters.clone();
+        let l3 = self.l3.take();
+        let l3 = l3.map_or_else(Vec::new, |l3| l3.into_ports(&counters));
         for _ in 0..=self.inject.buffer().capacity() / BURST {
             self.send_injected();
         }
@@ -262,7 +288,7 @@ impl Worker {
             gate: pair.gate,
             mac_table: pair.mac_table,
         };
-        self.pairs.into_iter().map(back).collect()
+        (self.pairs.into_iter().map(back).collect(), l3)
     }
 }
 

@@ -90,6 +90,54 @@ impl PortHandle {
         Ok(result == 1)
     }
 
+    /// Receives frames for any group address, or not.
+    pub fn set_allmulticast(&self, on: bool) -> Result<(), Error> {
+        let _control = self.inner.open()?;
+        // SAFETY: as above.
+        let result = unsafe {
+            if on {
+                dpdk_sys::rte_eth_allmulticast_enable(self.id().0)
+            } else {
+                dpdk_sys::rte_eth_allmulticast_disable(self.id().0)
+            }
+        };
+        self.inner.call("set allmulticast", result)
+    }
+
+    /// Whether it receives frames for any group address.
+    pub fn allmulticast(&self) -> Result<bool, Error> {
+        let _control = self.inner.open()?;
+        // SAFETY: as above.
+        let result = unsafe { dpdk_sys::rte_eth_allmulticast_get(self.id().0) };
+        self.inner.call("get allmulticast", result)?;
+        Ok(result == 1)
+    }
+
+    /// Receives frames for `mac` as well as for the port's own address. At most
+    /// [`PortInfo::max_macs`] addresses, the own one among them. An address that
+    /// is in the filter already is no error. Many virtual drivers have no filter
+    /// ([`Error::NotSupported`]): they need promiscuous mode, if they filter at all.
+    pub fn add_mac(&self, mac: MacAddress) -> Result<(), Error> {
+        let _control = self.inner.open()?;
+        // SAFETY: as above; six bytes to read.
+        let result = unsafe { dpdk_sys::shim_port_add_mac(self.id().0, mac.0.as_ptr()) };
+        self.inner.call("add a MAC address", result)
+    }
+
+    /// Takes an address of [`PortHandle::add_mac`] out of the filter; one that
+    /// is not there is no error.
+    pub fn remove_mac(&self, mac: MacAddress) -> Result<(), Error> {
+        let _control = self.inner.open()?;
+        // SAFETY: as above; six bytes to read.
+        let result = unsafe { dpdk_sys::shim_port_remove_mac(self.id().0, mac.0.as_ptr()) };
+        self.inner.call("remove a MAC address", result)
+    }
+
+    /// The driver's name, e.g. `net_ixgbe`.
+    pub fn driver(&self) -> Result<String, Error> {
+        Ok(self.inner.info()?.driver)
+    }
+
     /// The link now, without waiting for it.
     pub fn link(&self) -> Result<Link, Error> {
         let _control = self.inner.open()?;

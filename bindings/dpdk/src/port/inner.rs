@@ -142,6 +142,7 @@ impl PortInner {
             rx_descriptors: (raw.rx_desc_min, raw.rx_desc_max, raw.rx_desc_align),
             tx_descriptors: (raw.tx_desc_min, raw.tx_desc_max, raw.tx_desc_align),
             mtu: (raw.min_mtu, raw.max_mtu),
+            max_macs: raw.max_mac_addrs,
             socket: u32::try_from(raw.socket).ok(),
         })
     }

@@ -103,6 +103,9 @@ pub struct PortInfo {
     pub tx_descriptors: (u16, u16, u16),
     /// Smallest and largest MTU.
     pub mtu: (u16, u16),
+    /// Addresses that its filter holds, the port's own one among them. A driver that names some
+    /// may still refuse to add one.
+    pub max_macs: u32,
     /// NUMA node; `None` when not known.
     pub socket: Option<u32>,
 }

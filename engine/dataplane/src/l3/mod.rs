@@ -1,0 +1,574 @@
+//! Layer 3: forwarding between the interfaces of L3 ports, on the same workers that carry link
+//! pairs.
+//!
+//! A burst goes through in stages, as in DPDK's l3fwd: read all frames, look all destinations up
+//! at once, rewrite each, send by outgoing port. What the fast path does not carry is dropped and
+//! counted ([`L3Drop`]) or goes to the management core ([`Punt`]).
+//!
+//! ```text
+//!   Tables (Fib, Adjacencies, Held)     L3Inject
+//!                │                         │
+//!   RxQueue ─▶ read ─ look up ─ rewrite ─ TxQueue ─▶
+//!                │       │
+//!                └───────┴─▶ Punt (protocols | exceptions)
+//! ```
+//!
+//! What is sent to the port's own address is forwarded whatever the role is; what is sent to a
+//! virtual MAC, only while that is [`Held`], the L3 [`Gate`] is [`GateMode::Forward`] and the
+//! lease holds (rule 11). The destination address is looked up first: what is local is punted in
+//! any case.
+
+mod counters;
+mod parse;
+mod punt;
+mod rewrite;
+mod tables;
+
+pub use counters::{L3Drop, L3PortSnapshot, L3Punt};
+pub use punt::{L3Inject, Punt, PuntReason};
+pub use rewrite::{decrement_hop_limit, decrement_ttl};
+pub use tables::{
+    Adjacencies, Adjacency, Family, Held, Interface, MAX_INTERFACES, Tables, virtual_mac,
+};
+
+use crate::counters::{Counters, WorkerFigures};
+use crate::gate::{Gate, GateMode};
+use crate::lease::Lease;
+use crate::{BURST, MacBytes};
+pub(crate) use counters::L3Figures;
+use dpdk::{Burst, Mbuf, RxQueue, TxQueue, clock};
+use parse::{Fate, PortView, Seen};
+use rewrite::Header;
+use std::sync::Arc;
+use tables::mac_word;
+
+/// How often a full transmit queue is tried again for one burst before the rest is freed.
+const TX_RETRIES: usize = 4;
+/// How far ahead of the one that is read frames are fetched.
+const PREFETCH: usize = 4;
+
+/// An L3 port's part in a worker.
+pub struct L3Port {
+    /// The port's number: names it in [`Punt`], [`L3Inject`], [`Interface`] and the counters.
+    pub index: u16,
+    /// Its receive queue; `None`: another worker receives, this one only sends.
+    pub rx: Option<RxQueue>,
+    /// A transmit queue of it for this worker alone.
+    pub tx: TxQueue,
+    /// The port's own address.
+    pub mac: MacBytes,
+}
+
+/// What a worker's L3 part is made of. Every worker that receives from an L3 port needs a
+/// transmit queue of each port that its packets may leave by.
+pub struct L3Config {
+    /// The ports.
+    pub ports: Vec<L3Port>,
+    /// What all workers share.
+    pub tables: Arc<Tables>,
+    /// For what is sent to virtual MACs: [`GateMode::Forward`] or closed. One for each worker,
+    /// which acknowledges it; set anew after a change of [`Held`], its epoch says when the worker
+    /// has adopted that change.
+    pub gate: Arc<Gate>,
+    /// Room for ARP, adverts and neighbour discovery that the management core has not read yet.
+    pub protocol_capacity: usize,
+    /// Room for all other punts.
+    pub exception_capacity: usize,
+    /// Room for frames to inject that the worker has not sent yet.
+    pub inject_capacity: usize,
+}
+
+impl L3Config {
+    /// Rings of 512 protocol frames, 512 exceptions and 1024 frames to inject.
+    #[must_use]
+    pub fn new(ports: Vec<L3Port>, tables: Arc<Tables>, gate: Arc<Gate>) -> Self {
+        Self {
+            ports,
+            tables,
+            gate,
+            protocol_capacity: 512,
+            exception_capacity: 512,
+            inject_capacity: 1024,
+        }
+    }
+}
+
+/// The management core's ends of what it shares with a worker's L3 part.
+pub struct L3Links {
+    /// ARP, adverts, neighbour discovery.
+    pub protocols: rtrb::Consumer<Punt>,
+    /// Everything else that was punted.
+    pub exceptions: rtrb::Consumer<Punt>,
+    /// Frames for the worker to send.
+    pub inject: rtrb::Producer<L3Inject>,
+}
+
+/// No port of this worker.
+const NO_SLOT: u8 = u8::MAX;
+
+/// How an interface sends.
+#[derive(Debug, Clone, Copy)]
+struct Egress {
+    /// The port's place in this worker.
+    slot: u8,
+    vlan: Option<u16>,
+    mtu: u16,
+}
+
+struct Port {
+    index: u16,
+    rx: Option<RxQueue>,
+    tx: TxQueue,
+    mac: MacBytes,
+    view: PortView,
+    out: Burst<BURST>,
+}
+
+/// A burst's results between the stages.
+struct Scratch {
+    burst: Burst<BURST>,
+    trash: Burst<BURST>,
+    seen: [Seen; BURST],
+    to4: [u32; BURST],
+    to6: [[u8; 16]; BURST],
+    next4: [u64; BURST],
+    next6: [u64; BURST],
+}
+
+/// Whether what came to a virtual MAC may be forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Open,
+    Closed(L3Drop),
+}
+
+/// A worker's L3 part.
+pub(crate) struct L3 {
+    ports: Box<[Port]>,
+    egress: Box<[Egress]>,
+    tables: Arc<Tables>,
+    gate: Arc<Gate>,
+    word: u64,
+    protocols: rtrb::Producer<Punt>,
+    exceptions: rtrb::Producer<Punt>,
+    inject: rtrb::Consumer<L3Inject>,
+    scratch: Box<Scratch>,
+}
+
+impl L3 {
+    pub(crate) fn new(config: L3Config) -> (Self, L3Links) {
+        let (protocols, protocols_end) = rtrb::RingBuffer::new(config.protocol_capacity);
+        let (exceptions, exceptions_end) = rtrb::RingBuffer::new(config.exception_capacity);
+        let (inject_end, inject) = rtrb::RingBuffer::new(config.inject_capacity);
+        let slot = |port: u16| {
+            let found = config.ports.iter().position(|found| found.index == port);
+            found
+                .and_then(|slot| u8::try_from(slot).ok())
+                .unwrap_or(NO_SLOT)
+        };
+        let interfaces = &config.tables.interfaces;
+        let egress = interfaces.iter().map(|interface| Egress {
+            slot: slot(interface.port),
+            vlan: interface.vlan.filter(|&vlan| vlan != 0),
+            mtu: interface.mtu,
+        });
+        let egress = egress.collect();
+        let ports = config.ports.into_iter().map(|port| {
+            let here = interfaces.iter().zip(0..);
+            let here = here.filter(|(interface, _)| interface.port == port.index);
+            let here = here.map(|(interface, number)| (interface.vlan, number));
+            Port {
+                index: port.index,
+                rx: port.rx,
+                tx: port.tx,
+                mac: port.mac,
+                view: PortView::new(port.mac, here),
+                out: Burst::new(),
+            }
+        });
+        let part = Self {
+            ports: ports.collect(),
+            egress,
+            tables: config.tables,
+            gate: config.gate,
+            word: Gate::first_word(),
+            protocols,
+            exceptions,
+            inject,
+            scratch: Box::new(Scratch {
+                burst: Burst::new(),
+                trash: Burst::new(),
+                seen: [Seen::NOTHING; BURST],
+                to4: [0; BURST],
+                to6: [[0; 16]; BURST],
+                next4: [0; BURST],
+                next6: [0; BURST],
+            }),
+        };
+        let links = L3Links {
+            protocols: protocols_end,
+            exceptions: exceptions_end,
+            inject: inject_end,
+        };
+        (part, links)
+    }
+
+    pub(crate) fn port_indices(&self) -> impl Iterator<Item = u16> + '_ {
+        self.ports.iter().map(|port| port.index)
+    }
+
+    /// Sends what is to be injected, then carries at most one burst from each port. True if there
+    /// was any frame. Never inlined: a worker without L3 ports has but a test for it in its loop.
+    #[inline(never)]
+    pub(crate) fn poll(&mut self, lease: &Lease, counters: &Counters) -> bool {
+        let mut busy = false;
+        if !self.inject.is_empty() {
+            busy = self.send_injected(counters);
+        }
+        let mode = self.gate.adopt(&mut self.word);
+        for (slot, figures) in counters.l3.iter().enumerate() {
+            busy |= self.carry(slot, mode, figures, lease, &counters.l3);
+        }
+        busy
+    }
+
+    /// Sends up to a burst of injected frames, in their order. True if there was any.
+    #[cold]
+    #[inline(never)]
+    fn send_injected(&mut self, counters: &Counters) -> bool {
+        let worker: &WorkerFigures = &counters.worker;
+        let mut any = false;
+        for _ in 0..BURST {
+            let Ok(L3Inject { port, mbuf }) = self.inject.pop() else {
+                break;
+            };
+            any = true;
+            let mut ports = self.ports.iter_mut().zip(&*counters.l3);
+            let Some((port, figures)) = ports.find(|(found, _)| found.index == port) else {
+                worker.inject_refused.add(1);
+                continue;
+            };
+            // The burst is empty between two polls: there is room.
+            let sent = match port.out.push(mbuf) {
+                Ok(()) => send(&mut port.tx, &mut port.out, figures),
+                Err(_) => 0,
+            };
+            worker.injected.add(sent);
+            worker.inject_refused.add(1 - sent.min(1));
+        }
+        any
+    }
+
+    /// Sends everything that was injected before now, then gives the ports back.
+    pub(crate) fn into_ports(mut self, counters: &Counters) -> Vec<L3Port> {
+        for _ in 0..=self.inject.buffer().capacity() / BURST {
+            self.send_injected(counters);
+        }
+        let back = |port: Port| L3Port {
+            index: port.index,
+            rx: port.rx,
+            tx: port.tx,
+            mac: port.mac,
+        };
+        self.ports.into_iter().map(back).collect()
+    }
+
+    /// One burst of one port, through all stages. True if there was any frame.
+    #[inline(always)]
+    fn carry(
+        &mut self,
+        slot: usize,
+        mode: GateMode,
+        figures: &L3Figures,
+        lease: &Lease,
+        all: &[L3Figures],
+    ) -> bool {
+        let scratch = &mut *self.scratch;
+        let Some(port) = self.ports.get_mut(slot) else {
+            return false;
+        };
+        let Some(rx) = &mut port.rx else {
+            return false;
+        };
+        if rx.burst(&mut scratch.burst) == 0 {
+            return false;
+        }
+        let tables = &*self.tables;
+        figures.rx_packets.add(scratch.burst.len() as u64);
+        figures.rx_bytes.add(scratch.burst.bytes());
+
+        // Read.
+        let frames = scratch.burst.as_slice();
+        for mbuf in frames.iter().take(PREFETCH) {
+            mbuf.prefetch();
+        }
+        let (mut count4, mut count6, mut to_virtual) = (0, 0, false);
+        for (n, (mbuf, seen)) in frames.iter().zip(&mut scratch.seen).enumerate() {
+            if let Some(ahead) = frames.get(n + PREFETCH) {
+                ahead.prefetch();
+            }
+            *seen = parse::read(mbuf.data(), &port.view, &tables.held);
+            to_virtual |= seen.to_virtual;
+            match seen.fate {
+                Fate::V4 { to } => {
+                    if let Some(place) = scratch.to4.get_mut(count4) {
+                        *place = to;
+                        count4 += 1;
+                    }
+                }
+                Fate::V6 { to } => {
+                    if let Some(place) = scratch.to6.get_mut(count6) {
+                        *place = to;
+                        count6 += 1;
+                    }
+                }
+                Fate::Drop(_) | Fate::Punt(_) => {}
+            }
+        }
+
+        // Look up.
+        if let (Some(to), Some(next)) = (
+            scratch.to4.get_mut(..count4),
+            scratch.next4.get_mut(..count4),
+        ) {
+            tables.fib4.lookup(to, next);
+        }
+        if count6 > 0
+            && let (Some(to), Some(next)) = (
+                scratch.to6.get_mut(..count6),
+                scratch.next6.get_mut(..count6),
+            )
+        {
+            tables.fib6.lookup(to, next);
+        }
+
+        // The lease before the clock, the clock after receiving and before sending (rule 11).
+        let mut pass = Pass::Open;
+        if to_virtual {
+            if mode != GateMode::Forward {
+                pass = Pass::Closed(L3Drop::Gate);
+            } else {
+                let until = lease.until();
+                if clock::tsc_now() >= until {
+                    pass = Pass::Closed(L3Drop::Lease);
+                }
+            }
+        }
+        let forwarding = tables.forwarding();
+
+        // Rewrite.
+        let index = port.index;
+        let (mut next4, mut next6) = (scratch.next4.iter(), scratch.next6.iter());
+        let (mut forwarded4, mut forwarded6) = (0, 0);
+        for (mut mbuf, seen) in scratch.burst.drain().zip(&scratch.seen) {
+            let next = match seen.fate {
+                Fate::V4 { .. } | Fate::V6 { .. } => {
+                    let is4 = matches!(seen.fate, Fate::V4 { .. });
+                    let next = if is4 { next4.next() } else { next6.next() };
+                    let number = next.copied().unwrap_or(0);
+                    let adjacency = tables.adjacencies.get(number);
+                    route(seen, number, adjacency, forwarding, pass, &self.egress)
+                }
+                Fate::Drop(cause) => Next::Drop(cause),
+                Fate::Punt(reason) => Next::Punt(reason),
+            };
+            let cause = match next {
+                Next::Send {
+                    egress,
+                    interface,
+                    mac,
+                } => {
+                    let is4 = matches!(seen.fate, Fate::V4 { .. });
+                    match self.ports.get_mut(usize::from(egress.slot)) {
+                        Some(out) => {
+                            let family = if is4 { Family::V4 } else { Family::V6 };
+                            let header = Header {
+                                to: mac_word(mac),
+                                from: tables.held.source(interface, family),
+                                vlan: egress.vlan,
+                            };
+                            if rewrite(&mut mbuf, seen, is4, header) {
+                                forwarded4 += u64::from(is4);
+                                forwarded6 += u64::from(!is4);
+                                // It has as many places as the burst that they come from.
+                                let _ = out.out.push(mbuf);
+                                continue;
+                            }
+                            L3Drop::NoRoom
+                        }
+                        None => L3Drop::NoPort,
+                    }
+                }
+                Next::Punt(reason) => {
+                    let ring = if reason.is_protocol() {
+                        &mut self.protocols
+                    } else {
+                        &mut self.exceptions
+                    };
+                    punt(ring, index, seen, reason, mbuf, figures);
+                    continue;
+                }
+                Next::Drop(cause) => cause,
+            };
+            figures.drop_n(cause, 1);
+            let _ = scratch.trash.push(mbuf);
+        }
+        figures.forwarded4.add(forwarded4);
+        figures.forwarded6.add(forwarded6);
+        scratch.trash.clear();
+
+        // Send.
+        for (port, figures) in self.ports.iter_mut().zip(all) {
+            if !port.out.is_empty() {
+                send(&mut port.tx, &mut port.out, figures);
+            }
+        }
+        true
+    }
+}
+
+/// Where a packet goes.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Send {
+        egress: Egress,
+        interface: u16,
+        mac: MacBytes,
+    },
+    Drop(L3Drop),
+    Punt(PuntReason),
+}
+
+/// Decides about a packet that was looked up.
+#[inline(always)]
+fn route(
+    seen: &Seen,
+    number: u64,
+    adjacency: Adjacency,
+    forwarding: bool,
+    pass: Pass,
+    egress: &[Egress],
+) -> Next {
+    if adjacency == Adjacency::Local {
+        return Next::Punt(seen.local);
+    }
+    if !forwarding {
+        return Next::Drop(L3Drop::ForwardingOff);
+    }
+    if let (true, Pass::Closed(cause)) = (seen.to_virtual, pass) {
+        return Next::Drop(cause);
+    }
+    if seen.from_link_local {
+        return Next::Drop(L3Drop::LinkLocal);
+    }
+    if adjacency == Adjacency::Discard {
+        return Next::Drop(L3Drop::Discard);
+    }
+    if seen.options {
+        return Next::Punt(PuntReason::Options);
+    }
+    if seen.life <= 1 {
+        return Next::Punt(PuntReason::TimeExceeded);
+    }
+    match adjacency {
+        Adjacency::Resolved { interface, mac } => {
+            let Some(&egress) = egress.get(usize::from(interface)) else {
+                return Next::Drop(L3Drop::NoPort);
+            };
+            if seen.size > egress.mtu {
+                let mtu = egress.mtu;
+                return Next::Punt(if seen.whole {
+                    PuntReason::TooBig { interface, mtu }
+                } else {
+                    PuntReason::WouldFragment { interface, mtu }
+                });
+            }
+            Next::Send {
+                egress,
+                interface,
+                mac,
+            }
+        }
+        Adjacency::Connected { interface } | Adjacency::Unresolved { interface } => {
+            Next::Punt(PuntReason::Unresolved {
+                // At most MAX_NEXT_HOP.
+                adjacency: number as u16,
+                interface,
+            })
+        }
+        _ => Next::Punt(PuntReason::NoRoute),
+    }
+}
+
+/// Makes the frame the one to send; false if that cannot be done.
+#[inline(always)]
+fn rewrite(mbuf: &mut Mbuf, seen: &Seen, is4: bool, header: Header) -> bool {
+    let l3 = usize::from(seen.l3);
+    rewrite::trailer(mbuf, l3, seen.size);
+    let Some(packet) = mbuf.data_mut().get_mut(l3..) else {
+        return false;
+    };
+    let counted = if is4 {
+        decrement_ttl(packet)
+    } else {
+        decrement_hop_limit(packet)
+    };
+    counted && rewrite::ethernet(mbuf, l3, header)
+}
+
+/// Hands a frame to the management core, or frees it if that does not keep up.
+#[cold]
+#[inline(never)]
+fn punt(
+    ring: &mut rtrb::Producer<Punt>,
+    port: u16,
+    seen: &Seen,
+    reason: PuntReason,
+    mbuf: Mbuf,
+    figures: &L3Figures,
+) {
+    let punt = Punt {
+        port,
+        interface: seen.interface,
+        reason,
+        l3_offset: seen.l3,
+        mbuf,
+    };
+    match ring.push(punt) {
+        Ok(()) => figures.punt(reason.counter()),
+        Err(_) => figures.drop_n(L3Drop::PuntFull, 1),
+    }
+}
+
+/// Gives a burst to a port, and counts. What the port does not take after a few tries is freed.
+/// Returns how many frames were sent; the burst is empty.
+#[inline(always)]
+fn send(tx: &mut TxQueue, burst: &mut Burst<BURST>, figures: &L3Figures) -> u64 {
+    let mut packets = burst.len() as u64;
+    let mut bytes = burst.bytes();
+    tx.burst(burst);
+    if !burst.is_empty() {
+        let (left, left_bytes) = send_rest(tx, burst);
+        figures.drop_n(L3Drop::TxFull, left);
+        packets = packets.saturating_sub(left);
+        bytes = bytes.saturating_sub(left_bytes);
+    }
+    figures.tx_packets.add(packets);
+    figures.tx_bytes.add(bytes);
+    packets
+}
+
+/// Tries again with what a full queue left, then frees the rest: its frames and bytes.
+#[cold]
+#[inline(never)]
+fn send_rest(tx: &mut TxQueue, burst: &mut Burst<BURST>) -> (u64, u64) {
+    for _ in 0..TX_RETRIES {
+        tx.burst(burst);
+        if burst.is_empty() {
+            return (0, 0);
+        }
+    }
+    let left = (burst.len() as u64, burst.bytes());
+    burst.clear();
+    left
+}
