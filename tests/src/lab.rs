@@ -176,7 +176,8 @@ impl Lab {
         })
     }
 
-    /// As [`Lab::up`], as a pair of routers between two networks.
+    /// As [`Lab::up`], as a pair of routers between two networks. There is no in-band path: routers
+    /// hear each other's adverts there.
     ///
     /// # Errors
     /// As [`Lab::up`].
@@ -198,7 +199,6 @@ impl Lab {
         let start = |side: Side| {
             let mut plan = Plan::pair(side, settings.interval_ms, settings.threshold);
             plan.preempt_delay_s = settings.preempt_delay_s;
-            plan.in_band = settings.in_band;
             plan.huge = settings.huge;
             plan.cores = settings.cores;
             change(side, &mut plan);

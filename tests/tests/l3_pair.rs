@@ -70,7 +70,7 @@ fn play_all() -> Result<BTreeMap<&'static str, Faults>> {
         interval_ms: 50,
         threshold: 5,
         preempt_delay_s: 60,
-        in_band: true,
+        in_band: false,
         huge: engine::hugepages_suffice(),
         cores: ours::cores(),
     };

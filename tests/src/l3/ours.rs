@@ -71,8 +71,6 @@ pub struct Plan {
     pub threshold: u32,
     /// `ha.preempt_delay_s`.
     pub preempt_delay_s: u32,
-    /// `ha.in_band`
-    pub in_band: bool,
     /// `eal.huge`.
     pub huge: bool,
     /// Cores of the management core and of the worker.
@@ -120,7 +118,6 @@ impl Plan {
             interval_ms: 50,
             threshold: 5,
             preempt_delay_s: 0,
-            in_band: false,
             huge: engine::hugepages_suffice(),
             cores: cores(),
             interfaces: vec![lan],
@@ -172,7 +169,6 @@ impl Plan {
             interval_ms,
             threshold,
             preempt_delay_s: 2,
-            in_band: false,
             huge: engine::hugepages_suffice(),
             cores: cores(),
             interfaces: vec![Self::leg(side, "lan"), Self::leg(side, "wan")],
@@ -193,7 +189,6 @@ impl Plan {
             interval_ms,
             threshold,
             preempt_delay_s,
-            in_band,
             huge,
             cores,
             ..
@@ -214,7 +209,7 @@ impl Plan {
         if self.mode != Mode::Standalone {
             ports.push("ha");
         }
-        for port in ports {
+        for &port in &ports {
             let ring = if port == "ha" { 4096 } else { 512 };
             // writing into a String cannot fail
             let _ = write!(
@@ -289,11 +284,13 @@ impl Plan {
             let _ = write!(
                 text,
                 "primary = {primary}\nport = \"ha\"\nkey_file = \"{place}/stack.key\"\n\
-                 in_band = {in_band}\n\
                  peer_check_interval_ms = {interval_ms}\npeer_failure_threshold = {threshold}\n\
                  preempt = true\npreempt_delay_s = {preempt_delay_s}\n\
                  # the scenes take the role away again and again: no limit, and a short memory\n\
-                 max_flaps = 0\nflap_window_s = 1\n"
+                 max_flaps = 0\nflap_window_s = 1\n\n\
+                 [ha.links]\ninterval_ms = {interval_ms}\nminimum_active = {}\nsettle_ms = 500\n",
+                // all ports with interfaces
+                ports.len() - 1
             );
         }
         let _ = write!(
@@ -439,5 +436,52 @@ impl Router for Ours {
         self.engine
             .as_ref()
             .map_or(String::new(), |engine| engine.log_tail(25))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(plan: &Plan, side: Side) -> twinline_config::Config {
+        let directory = tempfile::tempdir().unwrap();
+        let key = engine::new_key().unwrap();
+        engine::write_key(&directory.path().join("stack.key"), &key).unwrap();
+        let text = plan.text(side, "tl1x0", directory.path());
+        let loaded = twinline_config::Config::parse(&text, "a.toml");
+        let loaded = loaded.unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert!(loaded.warnings.is_empty(), "{:?}\n{text}", loaded.warnings);
+        loaded.config
+    }
+
+    #[test]
+    fn pairs_and_lone_routers_are_good_configurations() {
+        for side in Side::BOTH {
+            let config = check(&Plan::pair(side, 50, 5), side);
+            assert_eq!(config.virtual_routers.len(), 4);
+            let wanted = if side == Side::A { 150 } else { 100 };
+            assert!(config.virtual_routers.iter().all(|r| r.priority == wanted));
+            for vrrp in [
+                Vrrp::default(),
+                Vrrp {
+                    ipv6: true,
+                    preempt: false,
+                    ..Vrrp::default()
+                },
+                Vrrp {
+                    version: 2,
+                    interval_ms: 1000,
+                    unicast: true,
+                    ..Vrrp::default()
+                },
+            ] {
+                let config = check(&Plan::alone(side, &vrrp), side);
+                let router = &config.virtual_routers[0];
+                assert_eq!(router.priority, vrrp.priority);
+                assert_eq!(router.preempt, vrrp.preempt);
+                assert_eq!(router.interval_ms, vrrp.interval_ms);
+                assert_eq!(router.peers.len(), usize::from(vrrp.unicast));
+            }
+        }
     }
 }
