@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds the fuzz targets of tests/fuzz and runs each for half of the time.
+# Builds the fuzz targets of tests/fuzz and runs each for its share of the time.
 #
-#   fuzz.sh SECONDS            both targets, SECONDS in all (at least 2); the build comes on top
-#   fuzz.sh SECONDS TARGET     one target, heartbeat or node, for all of the time
+#   fuzz.sh SECONDS            all targets, SECONDS in all (at least 3); the build comes on top
+#   fuzz.sh SECONDS TARGET     one target, heartbeat, node or slow-path, for all of the time
 #   fuzz.sh --replay TARGET FILE...   plays files once each
 #
 # The stable toolchain does it: libFuzzer comes with the crate libfuzzer-sys (the C++ compiler of
@@ -18,22 +18,22 @@ say() {
 }
 
 usage() {
-    say "usage: fuzz.sh SECONDS [heartbeat|node], or fuzz.sh --replay heartbeat|node FILE..."
+    say "usage: fuzz.sh SECONDS [TARGET], or fuzz.sh --replay TARGET FILE...; TARGET is heartbeat, node or slow-path"
     exit 2
 }
 
 known() {
     case $1 in
-        heartbeat | node) ;;
+        heartbeat | node | slow-path) ;;
         *)
-            say "unknown target $1; accepted: heartbeat, node"
+            say "unknown target $1; accepted: heartbeat, node, slow-path"
             exit 2
             ;;
     esac
 }
 
 replay=no
-targets='heartbeat node'
+targets='heartbeat node slow-path'
 case ${1-} in
     --replay)
         if [ $# -lt 3 ]; then usage; fi
@@ -50,7 +50,7 @@ case ${1-} in
             known "$2"
             targets=$2
         else
-            seconds=$((seconds / 2))
+            seconds=$((seconds / 3))
         fi
         # 0 is "for ever" to libFuzzer
         if [ "$seconds" -lt 1 ]; then usage; fi
@@ -80,7 +80,7 @@ unset CARGO_ENCODED_RUSTFLAGS
 started=$(date +%s)
 if ! (cd "$package" && RUSTFLAGS=$flags cargo build --quiet --locked --profile fuzz \
     --features libfuzzer --target "$host" --target-dir "$build" \
-    --bin fuzz-heartbeat --bin fuzz-node); then
+    --bin fuzz-heartbeat --bin fuzz-node --bin fuzz-slow-path); then
     say "the fuzz targets were not built; what the compiler said stands above"
     exit 1
 fi
@@ -113,6 +113,7 @@ for target in $targets; do
     case $target in
         heartbeat) longest=1600 ;;
         node) longest=4096 ;;
+        slow-path) longest=2048 ;;
     esac
     say "$target for $seconds s"
     code=0

@@ -1,7 +1,7 @@
 //! What the node tells the management core to do, in order.
 
 use crate::events::Event;
-use crate::message::{Heartbeat, MacChunk, Side};
+use crate::message::{Heartbeat, MacChunk, NeighbourChunk, Side};
 use crate::observation::RequestId;
 use crate::state::SavedState;
 use twinline_time::Time;
@@ -71,6 +71,17 @@ pub enum Action {
         /// Send it in-band as well: some peer is not reached on the HA path (rule 12).
         in_band: bool,
     },
+    /// Send a share of the table of neighbours on the HA path.
+    SendNeighbours {
+        /// The sequence number, counted over all messages.
+        seq: u64,
+        /// The neighbours.
+        chunk: NeighbourChunk,
+        /// Send it in-band as well: some peer is not reached on the HA path (rule 12).
+        in_band: bool,
+    },
+    /// The ACTIVE has these neighbours: ours too, ahead of time.
+    TakeNeighbours(NeighbourChunk),
     /// Set every gate.
     SetGates(GateMode),
     /// End the lease now.

@@ -96,6 +96,28 @@ pub enum Reason {
     WatchdogExpired,
     /// The bypass card took a path that nobody of ours told it.
     CardByItself,
+    /// An interface with a virtual router passes no frames.
+    InterfaceDown,
+    /// A virtual router may be Active again, as the instance has decided.
+    RouterEligible,
+    /// The instance gives a virtual router up in an orderly way.
+    RouterResigned,
+    /// The instance keeps a virtual router silent.
+    RouterSilenced,
+    /// A virtual router follows the instance, which has taken over.
+    InstanceTookOver,
+    /// No Active Router was heard for Active_Down_Interval (RFC 9568).
+    NoActiveRouterHeard,
+    /// The Active Router resigned.
+    ActiveRouterResigned,
+    /// A virtual router preempts one of a lower priority.
+    RouterPreempted,
+    /// An Active Router of a higher priority was heard.
+    HigherPriorityHeard,
+    /// An Active Router of the same priority and a greater address was heard.
+    GreaterAddressHeard,
+    /// A virtual router did not run for as long as others wait, and another took over.
+    RouterStalled,
 }
 
 impl Reason {
@@ -146,6 +168,17 @@ impl Reason {
             Self::CardCommanded => "card_commanded",
             Self::WatchdogExpired => "watchdog_expired",
             Self::CardByItself => "card_by_itself",
+            Self::InterfaceDown => "interface_down",
+            Self::RouterEligible => "router_eligible",
+            Self::RouterResigned => "router_resigned",
+            Self::RouterSilenced => "router_silenced",
+            Self::InstanceTookOver => "instance_took_over",
+            Self::NoActiveRouterHeard => "no_active_router_heard",
+            Self::ActiveRouterResigned => "active_router_resigned",
+            Self::RouterPreempted => "router_preempted",
+            Self::HigherPriorityHeard => "higher_priority_heard",
+            Self::GreaterAddressHeard => "greater_address_heard",
+            Self::RouterStalled => "router_stalled",
         }
     }
 }
@@ -212,6 +245,16 @@ pub enum Alarm {
     TooManyPeers,
     /// The state file could not be used.
     StateFile(String),
+    /// No peer is heard by heartbeats, but another router carries all of our virtual routers: roles
+    /// stay as they are (rule 12).
+    HeardByAdvertsOnly,
+    /// We are ACTIVE, and another router carries this virtual router.
+    RouterElsewhere {
+        /// The virtual router's name.
+        name: String,
+        /// Who carries it, in words.
+        by: String,
+    },
     /// A pair's bypass card is not where it was told to be.
     CardPath {
         /// The pair's index.
@@ -255,6 +298,8 @@ impl Alarm {
             Self::Latched => "latched",
             Self::TooManyPeers => "too_many_peers",
             Self::StateFile(_) => "state_file",
+            Self::HeardByAdvertsOnly => "heard_by_adverts_only",
+            Self::RouterElsewhere { .. } => "virtual_router_elsewhere",
             Self::CardPath { .. } => "bypass_path",
             Self::Card { .. } => "bypass_card",
         }
@@ -300,6 +345,16 @@ impl fmt::Display for Alarm {
             ),
             Self::TooManyPeers => f.write_str("more instances in the stack than it may have"),
             Self::StateFile(what) => f.write_str(what),
+            Self::HeardByAdvertsOnly => f.write_str(
+                "no heartbeats, but another router's adverts for all of our virtual routers: this \
+                 instance stays as it is; check the HA ports and their cable",
+            ),
+            Self::RouterElsewhere { name, by } => write!(
+                f,
+                "virtual router {name} is carried by {by}, though this instance is ACTIVE: another \
+                 router has its id and a better priority (virtual_router.priority), or the HA link \
+                 is cut"
+            ),
             Self::CardPath { wanted, path: Some(path), .. } => write!(
                 f,
                 "the bypass card was told {wanted} and shows {path}: look at `twinline ctl show bypass`"
@@ -384,6 +439,15 @@ pub enum Subject {
         from: Option<CardCommand>,
         /// Where it is.
         to: CardCommand,
+    },
+    /// A virtual router changed its state (RFC 9568, section 6.4).
+    VirtualRouter {
+        /// Its name in the configuration.
+        name: String,
+        /// What it was: `initialize`, `backup` or `active`.
+        from: &'static str,
+        /// What it is.
+        to: &'static str,
     },
     /// A flap was counted.
     Flap {

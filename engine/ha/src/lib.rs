@@ -39,11 +39,13 @@ pub mod state;
 pub use action::{Action, CardCommand, GateMode};
 pub use events::{Alarm, Event, Reason};
 pub use message::{
-    Flags, Health, Heartbeat, MacChunk, Message, Path, Paths, Role, Side, UnfitReason,
+    Flags, Health, Heartbeat, MacChunk, Message, NeighbourChunk, Path, Paths, Role, Side,
+    UnfitReason,
 };
 pub use node::{Node, NodeConfig};
 pub use observation::{
-    CardSeen, Learned, LegState, Observation, Reject, Request, RequestId, WorkerProgress,
+    CardSeen, Learned, LegState, Observation, Reject, Request, RequestId, RoutersSeen,
+    WorkerProgress,
 };
 pub use settings::{Mode, OnMaxFlaps, Settings, Topology};
 pub use state::SavedState;

@@ -1,6 +1,7 @@
 //! What instances tell each other (rule 4), as the decisions see it. The bytes are `twinline-wire`'s.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::{BitOr, BitOrAssign};
 use std::time::Duration;
 
@@ -95,6 +96,8 @@ pub enum UnfitReason {
     WorkerStalled,
     /// A bypass card is known not to be inline.
     CardNotInline,
+    /// An interface with a virtual router passes no frames.
+    InterfaceDown,
 }
 
 impl fmt::Display for UnfitReason {
@@ -103,6 +106,7 @@ impl fmt::Display for UnfitReason {
             Self::LinksBelowMinimum => "fewer link pairs up than the minimum",
             Self::WorkerStalled => "a worker makes no progress",
             Self::CardNotInline => "a bypass card is not inline",
+            Self::InterfaceDown => "an interface with a virtual router is down",
         })
     }
 }
@@ -277,6 +281,16 @@ pub struct MacChunk {
     pub macs: Vec<[u8; 6]>,
 }
 
+/// A share of the ACTIVE's table of neighbours: what it forwards to, at layer 3, so that a new
+/// ACTIVE need not ask for anybody's MAC address first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighbourChunk {
+    /// Names the interface: a digest of its name in the configuration.
+    pub interface: u32,
+    /// The neighbours.
+    pub neighbours: Vec<(IpAddr, [u8; 6])>,
+}
+
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -284,6 +298,8 @@ pub enum Body {
     Heartbeat(Heartbeat),
     /// A share of the address table.
     Macs(MacChunk),
+    /// A share of the table of neighbours.
+    Neighbours(NeighbourChunk),
 }
 
 /// An authenticated message of another instance of our stack.

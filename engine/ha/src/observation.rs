@@ -82,6 +82,24 @@ pub struct CardSeen {
 /// One reading of a pair.
 pub type LegState = PairLinks;
 
+/// What the virtual routers of this instance see (layer 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutersSeen {
+    /// Every interface that has a virtual router passes frames.
+    pub interfaces_up: bool,
+    /// Each of our virtual routers is carried by another one, whose adverts came after the
+    /// heartbeats ceased: the peer lives, and only the heartbeats' path is dead (rule 12).
+    pub carried_by_another: bool,
+}
+
+impl RoutersSeen {
+    /// Without virtual routers there is nothing to see.
+    pub const NONE: Self = Self {
+        interfaces_up: true,
+        carried_by_another: false,
+    };
+}
+
 /// Everything that happened since the last step.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
@@ -107,6 +125,8 @@ pub struct Observation<'a> {
     pub workers: &'a [WorkerProgress],
     /// Source addresses that the workers saw.
     pub learned: &'a [Learned],
+    /// What the virtual routers see.
+    pub routers: RoutersSeen,
     /// Bytes received in all on the LAN and on the WAN ports.
     pub bytes: [u64; 2],
     /// What operators asked for.
@@ -129,6 +149,7 @@ impl Observation<'_> {
             announcements_pending: 0,
             workers: &[],
             learned: &[],
+            routers: RoutersSeen::NONE,
             bytes: [0; 2],
             requests: &[],
         }

@@ -60,6 +60,8 @@ pub enum Reason {
     GreaterAddress,
     /// We did not run for as long as others wait, and another took over meanwhile.
     OwnStall,
+    /// The instance has taken over, and its virtual routers with it.
+    InstanceTookOver,
 }
 
 impl Reason {
@@ -80,6 +82,7 @@ impl Reason {
             Self::HigherPriority => "higher_priority",
             Self::GreaterAddress => "greater_address",
             Self::OwnStall => "own_stall",
+            Self::InstanceTookOver => "instance_took_over",
         }
     }
 }

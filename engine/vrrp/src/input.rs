@@ -41,6 +41,10 @@ pub enum Input<'a> {
     Priority(Priority),
     /// What the instance has decided.
     Standing(Standing),
+    /// The instance has taken over by another verdict than ours (a hand-over, or heartbeats that
+    /// ceased): a Backup does not wait for its Active_Down_Timer. Whoever is Active with a better
+    /// priority says so at once (RFC 9568, section 6.4.3), and keeps the addresses.
+    TakeOver,
     /// Our own address on the interface has changed.
     Source(IpAddr),
 }

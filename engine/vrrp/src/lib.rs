@@ -49,5 +49,5 @@ pub use action::Action;
 pub use event::{Event, Note, Reason, State};
 pub use input::{Input, Standing};
 pub use router::{Counters, Router};
-pub use settings::{Announcing, Priority, Settings, SettingsError};
+pub use settings::{Announcing, Live, Priority, Settings, SettingsError};
 pub use twinline_time::Time;

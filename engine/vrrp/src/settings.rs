@@ -86,6 +86,21 @@ pub struct Settings {
     pub announcing: Announcing,
 }
 
+/// What of the settings a running router can change, beside its priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// See [`Settings::preempt`].
+    pub preempt: bool,
+    /// See [`Settings::preempt_delay`].
+    pub preempt_delay: Duration,
+    /// See [`Settings::accept`].
+    pub accept: bool,
+    /// See [`Settings::checksum`].
+    pub checksum: ChecksumRule,
+    /// See [`Settings::announcing`].
+    pub announcing: Announcing,
+}
+
 /// Why a virtual router cannot be set up so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {

@@ -406,3 +406,71 @@ fn settings_that_cannot_run_are_refused() {
         SettingsError::Announcing
     );
 }
+
+/// Rule 12: the heartbeats' verdict moves the virtual routers too, without a wait.
+#[test]
+fn rule_12_a_backup_that_is_told_to_take_over_does() {
+    let mut router = started(settings(100));
+    hear(&mut router, at(50), LOWER, 150);
+    let actions = router.step(at(60), Input::TakeOver);
+    let why = (State::Backup, State::Active, Reason::InstanceTookOver);
+    assert_eq!(changes(&actions), [why]);
+    assert_eq!(
+        (actions[0], sent(&actions)),
+        (Action::TakeVirtualMac, vec![100])
+    );
+    // Told again, it is Active already.
+    assert_eq!(router.step(at(61), Input::TakeOver), []);
+    // Whoever is there with a better priority keeps the addresses.
+    let actions = hear(&mut router, at(62), LOWER, 150);
+    let why = (State::Active, State::Backup, Reason::HigherPriority);
+    assert_eq!(changes(&actions), [why]);
+    assert!(!router.holds_virtual_mac());
+}
+
+#[test]
+fn rule_12_what_may_not_run_takes_nothing_over() {
+    for standing in [Standing::Silent, Standing::Resigning] {
+        let mut router = started(settings(100));
+        router.step(at(10), Input::Standing(standing));
+        assert_eq!(router.step(at(20), Input::TakeOver), []);
+        assert_eq!(router.state(), State::Initialize);
+    }
+}
+
+#[test]
+fn rule_24_a_reload_moves_no_state() {
+    use twinline_vrrp::Live;
+    use twinline_wire::vrrp::ChecksumRule;
+    let (mut router, now) = active(settings(100));
+    let announcing = Announcing {
+        count: 2,
+        every: ms(20),
+    };
+    let live = Live {
+        preempt: false,
+        preempt_delay: ms(500),
+        accept: true,
+        checksum: ChecksumRule::Any,
+        announcing,
+    };
+    router.adjust(live);
+    assert!(router.accepts_local());
+    assert_eq!(
+        (router.state(), router.settings().preempt),
+        (State::Active, false)
+    );
+    let never = Announcing {
+        count: 0,
+        ..announcing
+    };
+    router.adjust(Live {
+        announcing: never,
+        ..live
+    });
+    assert_eq!(router.settings().announcing, announcing);
+    assert_eq!(
+        router.step(now + ms(1), Input::Priority(prio(120))).len(),
+        1
+    );
+}

@@ -209,7 +209,7 @@ fn rule_05_other_payloads_are_refused() {
         Err(DropCause::BadVersion(0))
     );
     assert_eq!(changed(|f| f[PAYLOAD + 5] = 0), Err(DropCause::BadKind(0)));
-    assert_eq!(changed(|f| f[PAYLOAD + 5] = 3), Err(DropCause::BadKind(3)));
+    assert_eq!(changed(|f| f[PAYLOAD + 5] = 4), Err(DropCause::BadKind(4)));
 }
 
 /// Another stack has another key as a rule: its name is told all the same, so that the operator

@@ -196,6 +196,7 @@ fn judge_taken(frame: &[u8], parsed: &Parsed, auth: &Auth) {
     let emitted = match &parsed.body {
         Body::Heartbeat(heartbeat) => heartbeat.emit(&mut buffer, &header, &addressing, auth),
         Body::MacChunk(chunk) => chunk.emit(&mut buffer, &header, &addressing, auth),
+        Body::NeighbourChunk(chunk) => chunk.emit(&mut buffer, &header, &addressing, auth),
     };
     let again = &buffer[..emitted.expect("what was taken can be sent")];
     assert_eq!(again.len(), frame.len());
@@ -205,6 +206,7 @@ fn judge_taken(frame: &[u8], parsed: &Parsed, auth: &Auth) {
     let ignored = |at: usize| match &parsed.body {
         Body::Heartbeat(_) => matches!(at, 42 | 43 | 61 | 62),
         Body::MacChunk(_) => matches!(at, 42 | 43 | 63),
+        Body::NeighbourChunk(_) => matches!(at, 42 | 43 | 65),
     };
     let end = frame.len() - PAYLOAD_AT - TAG_LEN;
     for at in (0..end).filter(|&at| !ignored(at)) {

@@ -491,7 +491,7 @@ impl Trial {
             .iter()
             .map(|m| match &m.body {
                 Body::Macs(chunk) => chunk.macs.len(),
-                Body::Heartbeat(_) => 0,
+                Body::Heartbeat(_) | Body::Neighbours(_) => 0,
             })
             .sum();
         self.check_amounts(

@@ -63,6 +63,16 @@ pub fn heartbeat(said: &ha::Heartbeat) -> frame::Heartbeat {
     }
 }
 
+/// A share of the table of neighbours.
+#[must_use]
+pub fn neighbours(said: &ha::NeighbourChunk) -> frame::NeighbourChunk {
+    let each = said.neighbours.iter().map(|&(ip, mac)| (ip, Mac(mac)));
+    frame::NeighbourChunk {
+        interface: said.interface,
+        neighbours: each.collect(),
+    }
+}
+
 /// A share of the address table.
 #[must_use]
 pub fn macs(said: &ha::MacChunk) -> frame::MacChunk {

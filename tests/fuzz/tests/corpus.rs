@@ -37,8 +37,18 @@ fn rule_05_the_corpus_of_lives_is_judged() {
 }
 
 #[test]
+fn the_corpus_of_the_slow_path_is_judged() {
+    let files = files("slow-path");
+    assert!(files.len() > 20);
+    for (path, bytes) in &files {
+        println!("{}", path.display());
+        twinline_fuzz::slow_path::judge(bytes);
+    }
+}
+
+#[test]
 fn the_corpus_stays_small() {
-    let bytes: usize = ["heartbeat", "node"]
+    let bytes: usize = ["heartbeat", "node", "slow-path"]
         .iter()
         .flat_map(|target| files(target))
         .map(|(_, bytes)| bytes.len())
@@ -56,6 +66,9 @@ fn rule_05_what_is_cut_short_is_judged_as_well() {
         (0..bytes.len())
             .step_by(61)
             .for_each(|end| twinline_fuzz::node::judge(&bytes[..end]));
+    }
+    for (_, bytes) in files("slow-path") {
+        (0..bytes.len()).for_each(|end| twinline_fuzz::slow_path::judge(&bytes[..end]));
     }
 }
 

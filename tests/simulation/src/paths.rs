@@ -358,6 +358,7 @@ impl World {
         }
         let said = match &message.body {
             Body::Heartbeat(h) => format!("{}, flags {:b}, epoch {}", h.role, h.flags.0, h.epoch),
+            Body::Neighbours(chunk) => format!("{} neighbours", chunk.neighbours.len()),
             Body::Macs(chunk) => format!("{} stations", chunk.macs.len()),
         };
         let takes = |at: Ns| (at - self.now) / US;

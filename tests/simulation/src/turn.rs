@@ -146,6 +146,8 @@ impl World {
                 }
                 done.sent.push((heartbeat, lease_until));
             }
+            // The simulation has no layer 3.
+            Action::SendNeighbours { .. } | Action::TakeNeighbours(_) => {}
             Action::SendMacs {
                 seq,
                 chunk,

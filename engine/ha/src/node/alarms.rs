@@ -64,8 +64,14 @@ impl Node {
         let degraded = matches!(self.phase, Phase::Active { .. }) && !self.fit();
         self.alarm(Alarm::Degraded, degraded);
         self.alarm(Alarm::Latched, self.phase == Phase::Latched);
+        let standby = matches!(self.phase, Phase::Standby { .. });
+        self.alarm(
+            Alarm::HeardByAdvertsOnly,
+            standby && self.peer_on_the_wire(),
+        );
         let nobody = !self.carrying()
             && self.active_peer().is_none()
+            && !self.routers.carried_by_another
             && !matches!(
                 self.phase,
                 Phase::Init { .. } | Phase::Stopping { .. } | Phase::Stopped

@@ -96,6 +96,8 @@ impl Node {
             Some(UnfitReason::LinksBelowMinimum)
         } else if self.card_away() {
             Some(UnfitReason::CardNotInline)
+        } else if !self.routers.interfaces_up {
+            Some(UnfitReason::InterfaceDown)
         } else {
             None
         };
@@ -164,5 +166,6 @@ pub(super) fn reason_of(unfit: UnfitReason) -> Reason {
         UnfitReason::LinksBelowMinimum => Reason::LinksBelowMinimum,
         UnfitReason::WorkerStalled => Reason::WorkerStalled,
         UnfitReason::CardNotInline => Reason::CardNotInline,
+        UnfitReason::InterfaceDown => Reason::InterfaceDown,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::action::Action;
 use crate::events::{Alarm, Reason, Subject};
 use crate::faults::{self, Fault};
 use crate::message::{Body, Echo, Flags, Health, Heartbeat, MAX_PEERS, Message, Path, Paths};
@@ -41,7 +42,7 @@ impl Node {
         };
         let echoes = match &message.body {
             Body::Heartbeat(h) => h.echoes.as_slice(),
-            Body::Macs(_) => &[],
+            Body::Macs(_) | Body::Neighbours(_) => &[],
         };
         let session = peer.boot();
         let clock = (self.slept, thresholds.interval);
@@ -79,7 +80,7 @@ impl Node {
                 let news = accepted.news;
                 peer.heard(now, message.path, news, heartbeat, &own, &thresholds)
             }
-            Body::Macs(_) => None,
+            Body::Macs(_) | Body::Neighbours(_) => None,
         };
         let goodbye = peer.said_goodbye();
         if session != message.boot {
@@ -107,7 +108,10 @@ impl Node {
                     self.learn_mac(chunk.pair, |table| table.take(*mac, chunk.side, now));
                 }
             }
-            Body::Macs(_) => {}
+            Body::Neighbours(chunk) if !self.carrying() => {
+                self.out.push(Action::TakeNeighbours(chunk.clone()));
+            }
+            Body::Macs(_) | Body::Neighbours(_) => {}
         }
         if let Some(change) = change {
             let why = if goodbye {

@@ -41,7 +41,7 @@ use crate::flaps::Flaps;
 use crate::link_pairs::{LinkFitness, LinkPair};
 use crate::macs::MacTable;
 use crate::message::{Echo, Message, Path, Role, Side, UnfitReason};
-use crate::observation::{Observation, RequestId};
+use crate::observation::{Observation, RequestId, RoutersSeen};
 use crate::peer::{OwnSession, Peer, Thresholds};
 use crate::settings::{Mode, Settings, Topology};
 use crate::state::SavedState;
@@ -50,7 +50,7 @@ use twinline_time::Time;
 use cards::Cards;
 use handover::{Drain, HandingOver};
 use paths::Broken;
-pub use view::Lateness;
+pub use view::{Lateness, Part};
 
 /// How long a start waits for the HA port to find its carrier. A peer at the other end of a direct
 /// cable that is switched off never gives one.
@@ -198,6 +198,7 @@ pub struct Node {
     reject_until: BTreeMap<Alarm, Time>,
     saved: Option<SavedState>,
     ha_link_up: bool,
+    routers: RoutersSeen,
     /// Since when our own loop has been on time: what came before says nothing of the peers.
     on_time_since: Time,
     /// The start's listening is over, and the card was told to be inline.
@@ -291,6 +292,7 @@ impl Node {
             reject_until: BTreeMap::new(),
             saved: None,
             ha_link_up: false,
+            routers: RoutersSeen::NONE,
             on_time_since: now,
             listened: false,
             opened: false,
@@ -332,6 +334,7 @@ impl Node {
         self.now = observation.now.max(self.now);
         self.unix_ms = observation.unix_ms;
         self.ha_link_up = observation.ha_link_up;
+        self.routers = observation.routers;
         self.gates_adopted = observation.gates_adopted && self.gates_set_at < self.now;
         self.announcements_pending = observation.announcements_pending;
         let late = self.note_lateness();

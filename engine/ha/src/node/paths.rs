@@ -42,6 +42,12 @@ impl Node {
             && !faults::on(Fault::CutOffPromotes)
     }
 
+    /// Rule 12: no peer is heard by heartbeats, and yet another one carries all of our virtual
+    /// routers, by adverts that came after the heartbeats ceased.
+    pub(super) fn peer_on_the_wire(&self) -> bool {
+        self.routers.carried_by_another && !self.peers.values().any(|p| p.present())
+    }
+
     /// Some peer is heard in-band and not on the HA path, or the other way round: what is sent once
     /// for all has to go in-band as well.
     pub(super) fn needs_in_band(&self) -> bool {

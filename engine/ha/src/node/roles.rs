@@ -156,7 +156,8 @@ impl Node {
             .filter_map(|p| p.heartbeat().map(|h| (p, h)))
             .peekable();
         if present.peek().is_none() {
-            if self.cut_off() {
+            // Rule 12: the heartbeats' path is dead, and the adverts of its virtual routers are not.
+            if self.cut_off() || self.peer_on_the_wire() {
                 return false;
             }
             let silent = self.peers.values().any(|p| p.last().is_some());

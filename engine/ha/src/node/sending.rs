@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::action::{Action, GateMode};
 use crate::faults::{self, Fault};
-use crate::message::{Flags, Heartbeat, Role};
+use crate::message::{Flags, Heartbeat, NeighbourChunk, Role};
 use crate::settings::Mode;
 use twinline_time::Time;
 
@@ -226,6 +226,22 @@ impl Node {
                 });
             }
         }
+    }
+
+    /// Hands a share of the table of neighbours to the peers, with the next step: while we carry the
+    /// traffic, and have somebody to share with.
+    pub fn share_neighbours(&mut self, chunk: NeighbourChunk) {
+        if !self.carrying() || self.settings.mode != Mode::ActivePassive {
+            return;
+        }
+        let in_band = self.needs_in_band();
+        self.seq += 1;
+        let seq = self.seq;
+        self.out.push(Action::SendNeighbours {
+            seq,
+            chunk,
+            in_band,
+        });
     }
 
     // --- announcements (rule 8) ---

@@ -33,7 +33,36 @@ impl Lateness {
     }
 }
 
+/// What part a node plays, as far as its virtual routers go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Started, and nothing decided.
+    Listening,
+    /// Leaves the traffic to others.
+    Standby,
+    /// Carries the traffic.
+    Active,
+    /// Carries it, and is about to leave it to a successor.
+    HandingOver,
+    /// Out of the election: suspended, latched, or about to end.
+    Out,
+}
+
 impl Node {
+    /// What part it plays.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match &self.phase {
+            Phase::Init { .. } => Part::Listening,
+            Phase::Standby { .. } => Part::Standby,
+            Phase::Active { .. } => Part::Active,
+            Phase::HandingOver(_) => Part::HandingOver,
+            Phase::Suspended | Phase::Latched | Phase::Stopping { .. } | Phase::Stopped => {
+                Part::Out
+            }
+        }
+    }
+
     /// This instance's id.
     #[must_use]
     pub fn instance(&self) -> u16 {
@@ -216,6 +245,11 @@ impl Node {
     /// Writes a note of the management core's into the event log.
     pub fn record_note(&mut self, text: String, why: Reason) {
         self.event(crate::events::Subject::Note(text), why);
+    }
+
+    /// Writes a virtual router's change of state into the event log.
+    pub fn record_router(&mut self, subject: crate::events::Subject, why: Reason) {
+        self.event(subject, why);
     }
 
     /// Raises or clears an alarm that the management core watches.

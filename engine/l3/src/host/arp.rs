@@ -51,8 +51,8 @@ impl Host {
                 mac: Some(heard.sender_mac),
                 solicited: heard.operation == Operation::Reply && to_us && waited_for,
                 overrides: true,
-                // RFC 826: only who asks us is worth an entry.
-                create: answer_with.is_some(),
+                // RFC 826: who asks us is worth an entry; an answer that nobody waits for is not.
+                create: heard.operation == Operation::Request && answer_with.is_some(),
             };
             self.learn(now, key, said, out);
         }

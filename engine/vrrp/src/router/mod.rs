@@ -36,7 +36,7 @@ use twinline_wire::vrrp::{Advert, Version};
 use crate::action::Action;
 use crate::event::{Event, Note, Notes, Reason, State};
 use crate::input::{Input, Standing};
-use crate::settings::{Priority, Settings, SettingsError};
+use crate::settings::{Live, Priority, Settings, SettingsError};
 use twinline_time::Time;
 
 use active::Active;
@@ -122,6 +122,7 @@ impl Router {
             Input::InterfaceDown => self.interface_down(&mut out),
             Input::Standing(standing) => self.standing(now, standing, &mut out),
             Input::Priority(priority) => self.priority(now, priority, &mut out),
+            Input::TakeOver => self.take_over(now, &mut out),
             Input::Source(source) => {
                 // One of another family would be another virtual router: it is not taken.
                 let before = std::mem::replace(&mut self.settings.source, source);
@@ -144,6 +145,20 @@ impl Router {
         };
         let first = timer.into_iter().chain(self.let_go_at).min();
         first.map(|at| at.max(now))
+    }
+
+    /// Other settings from now on, of those that a running router can change (a reload): the rest
+    /// is another virtual router. The priority is an input ([`Input::Priority`]), since the others
+    /// hear of it.
+    pub fn adjust(&mut self, live: Live) {
+        self.settings.preempt = live.preempt;
+        self.settings.preempt_delay = live.preempt_delay;
+        self.settings.accept = live.accept;
+        self.settings.checksum = live.checksum;
+        let before = std::mem::replace(&mut self.settings.announcing, live.announcing);
+        if self.settings.check().is_err() {
+            self.settings.announcing = before;
+        }
     }
 
     /// The state of RFC 9568.

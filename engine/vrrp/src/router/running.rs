@@ -54,6 +54,13 @@ impl Router {
         }
     }
 
+    /// As if Active_Down_Timer had fired, where it runs.
+    pub(super) fn take_over(&mut self, now: Time, out: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Backup(_)) {
+            self.become_active(now, Reason::InstanceTookOver, out);
+        }
+    }
+
     /// RFC 9568, section 6.4.1.
     fn startup(&mut self, now: Time, why: Reason, out: &mut Vec<Action>) {
         let may_run = self.started && self.interface_up && self.standing == Standing::Eligible;

@@ -1,7 +1,10 @@
 use core::net::Ipv4Addr;
 
 use super::auth::TAG_LEN;
-use super::{Auth, DropCause, Heartbeat, KeyUsed, MacChunk, StackName, body, mac_chunk};
+use super::{
+    Auth, DropCause, Heartbeat, KeyUsed, MacChunk, NeighbourChunk, StackName, body, mac_chunk,
+    neighbour_chunk,
+};
 use crate::bytes::{Reader, Writer, put};
 use crate::{Error, Mac, ethernet, ipv4, udp};
 
@@ -9,6 +12,7 @@ const MAGIC: [u8; 4] = *b"TWNL";
 const VERSION: u8 = 2;
 const KIND_HEARTBEAT: u8 = 1;
 const KIND_MAC_CHUNK: u8 = 2;
+const KIND_NEIGHBOUR_CHUNK: u8 = 3;
 /// Sent, and demanded: nothing comes from beyond the link (RFC 5082).
 const TTL: u8 = 255;
 
@@ -24,6 +28,7 @@ const UDP_AT: usize = IP_AT + ipv4::HEADER_LEN;
 pub const MAX_FRAME_LEN: usize = PAYLOAD_AT + HEADER_LEN + mac_chunk::MAX_LEN + TAG_LEN;
 
 const _: () = assert!(body::MAX_LEN <= mac_chunk::MAX_LEN && MAX_FRAME_LEN <= 1514);
+const _: () = assert!(neighbour_chunk::MAX_LEN <= mac_chunk::MAX_LEN);
 
 /// Bytes of the longest payload, for a frame that is not of the HA port.
 pub const MAX_PAYLOAD_LEN: usize = MAX_FRAME_LEN - PAYLOAD_AT;
@@ -205,6 +210,47 @@ impl MacChunk {
     }
 }
 
+impl NeighbourChunk {
+    /// Writes the whole frame for the HA port to the start of `buffer`; returns its length in
+    /// bytes.
+    ///
+    /// # Errors
+    /// See [`EmitError`]; what the buffer then holds is undefined.
+    pub fn emit(
+        &self,
+        buffer: &mut [u8],
+        header: &Header,
+        addressing: &Addressing,
+        auth: &Auth,
+    ) -> Result<usize, EmitError> {
+        in_frame(buffer, addressing, |payload| {
+            self.emit_payload(payload, header, auth)
+        })
+    }
+
+    /// Writes the payload alone to the start of `buffer`; returns its length in bytes, of which
+    /// [`MAX_PAYLOAD_LEN`] always suffice.
+    ///
+    /// # Errors
+    /// See [`EmitError`]; what the buffer then holds is undefined.
+    pub fn emit_payload(
+        &self,
+        buffer: &mut [u8],
+        header: &Header,
+        auth: &Auth,
+    ) -> Result<usize, EmitError> {
+        if !self.is_good() {
+            return Err(EmitError::OutOfRange(
+                "no neighbour, a group address among them, or two families",
+            ));
+        }
+        let length = self.body_len();
+        emit_payload(buffer, header, auth, KIND_NEIGHBOUR_CHUNK, length, |out| {
+            self.write(out);
+        })
+    }
+}
+
 fn emit_payload(
     buffer: &mut [u8],
     header: &Header,
@@ -307,6 +353,8 @@ pub enum Body {
     Heartbeat(Heartbeat),
     /// Kind 2.
     MacChunk(MacChunk),
+    /// Kind 3.
+    NeighbourChunk(NeighbourChunk),
 }
 
 /// An authentic message of another instance of our stack.
@@ -389,6 +437,7 @@ fn read_payload(
     let body = match message.kind {
         Kind::Heartbeat => Heartbeat::read(message.body).map(Body::Heartbeat),
         Kind::MacChunk => MacChunk::read(message.body).map(Body::MacChunk),
+        Kind::NeighbourChunk => NeighbourChunk::read(message.body).map(Body::NeighbourChunk),
     };
     Ok(Parsed {
         src_mac,
@@ -449,6 +498,7 @@ fn udp_payload<'a>(ip: &'a ipv4::Packet<&[u8]>, udp_port: u16) -> Result<&'a [u8
 enum Kind {
     Heartbeat,
     MacChunk,
+    NeighbourChunk,
 }
 
 /// A payload in its parts, before its tag is verified.
@@ -478,6 +528,10 @@ impl<'a> Message<'a> {
         let (kind, body_len) = match from.u8().ok_or(short)? {
             KIND_HEARTBEAT => (Kind::Heartbeat, body::MIN_LEN..=body::MAX_LEN),
             KIND_MAC_CHUNK => (Kind::MacChunk, mac_chunk::MIN_LEN..=mac_chunk::MAX_LEN),
+            KIND_NEIGHBOUR_CHUNK => (
+                Kind::NeighbourChunk,
+                neighbour_chunk::MIN_LEN..=neighbour_chunk::MAX_LEN,
+            ),
             other => return Err(DropCause::BadKind(other)),
         };
         let stated = usize::from(from.u16().ok_or(short)?);

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 4 | magic `TWNL` |
 //! | 1 | version, 2 |
-//! | 1 | kind: 1 [`Heartbeat`], 2 [`MacChunk`] |
+//! | 1 | kind: 1 [`Heartbeat`], 2 [`MacChunk`], 3 [`NeighbourChunk`] |
 //! | 2 | length of the payload in bytes, tag included |
 //! | 32 | stack name, padded with 0 |
 //! | 2 | instance |
@@ -33,6 +33,7 @@ mod body;
 mod drops;
 mod frame;
 mod mac_chunk;
+mod neighbour_chunk;
 mod stack;
 
 pub use auth::{Auth, Key, KeyUsed};
@@ -43,6 +44,7 @@ pub use frame::{
     parse, parse_payload,
 };
 pub use mac_chunk::{MAX_MACS, MacChunk};
+pub use neighbour_chunk::{MAX_NEIGHBOURS, NeighbourChunk};
 pub use stack::{StackName, StackNameError};
 
 /// UDP port of heartbeats where the configuration names no other.

@@ -3,6 +3,7 @@
 //! Two real nodes live through a few scenes on a virtual clock. Every kind of message that they
 //! send becomes a frame, a payload and an unsigned payload; what the first one lived through becomes
 //! a script. Files whose bytes did not change keep their name, so that a diff shows what is new.
+//! The slow path's are written by hand, in [`twinline_fuzz::slow_path`].
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -263,6 +264,9 @@ fn frame_of(message: &Message, signer: Signer) -> Vec<u8> {
             wire::heartbeat(said).emit(&mut buffer, &header, &addressing, &auth)
         }
         Body::Macs(said) => wire::macs(said).emit(&mut buffer, &header, &addressing, &auth),
+        Body::Neighbours(said) => {
+            wire::neighbours(said).emit(&mut buffer, &header, &addressing, &auth)
+        }
     };
     buffer[..length.expect("a node's message fits")].to_vec()
 }
@@ -382,6 +386,7 @@ fn main() -> std::io::Result<()> {
     said.retain(|message| {
         kinds.insert(match &message.body {
             Body::Heartbeat(h) => format!("{:?} {:?} {}", h.role, h.flags, h.echoes.len()),
+            Body::Neighbours(chunk) => format!("{} neighbours", chunk.neighbours.len()),
             Body::Macs(chunk) => format!("{:?} {}", chunk.side, chunk.macs.len()),
         })
     });
@@ -428,6 +433,9 @@ fn main() -> std::io::Result<()> {
             5,
         ];
         write(&heartbeats, &format!("announcement-{tags}-tags"), &fields)?;
+    }
+    for (name, script) in twinline_fuzz::slow_path::seeds() {
+        write(&Path::new(&root).join("slow-path"), name, &script)?;
     }
     Ok(())
 }

@@ -394,7 +394,7 @@ impl Oracle {
         match &message.body {
             Body::Heartbeat(h) if self.recent(&h.echoes, now, settings) => Session::New,
             Body::Heartbeat(_) => Session::Refused,
-            Body::Macs(_) => Session::Refused,
+            Body::Macs(_) | Body::Neighbours(_) => Session::Refused,
         }
     }
 
@@ -415,7 +415,7 @@ impl Oracle {
         let asked = known.is_none_or(|p| !p.proven || p.boot != message.boot);
         let hears = match &message.body {
             Body::Heartbeat(h) => asked && self.recent(&h.echoes, now, settings),
-            Body::Macs(_) => false,
+            Body::Macs(_) | Body::Neighbours(_) => false,
         };
         let peer = self
             .peers

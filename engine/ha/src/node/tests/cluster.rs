@@ -158,6 +158,7 @@ pub(crate) struct Host {
     adopted: GateMode,
     wanted: Option<(GateMode, u32)>,
     lease: Lease,
+    neighbours: Vec<crate::message::NeighbourChunk>,
     pending: usize,
     progress: WorkerProgress,
     next_links: Time,
@@ -249,6 +250,7 @@ impl Cluster {
                 wanted: None,
                 lease: Lease::None,
                 pending: 0,
+                neighbours: Vec::new(),
                 progress: WorkerProgress::default(),
                 next_links: Time::ZERO,
                 boots: 100,
@@ -574,6 +576,12 @@ impl Cluster {
                 chunk,
                 in_band,
             } => self.send(i, seq, &Body::Macs(chunk), in_band),
+            Action::SendNeighbours {
+                seq,
+                chunk,
+                in_band,
+            } => self.send(i, seq, &Body::Neighbours(chunk), in_band),
+            Action::TakeNeighbours(chunk) => host.neighbours.push(chunk),
             Action::SetGates(mode) => {
                 host.gates_told.push(mode);
                 host.wanted = Some((mode, host.adopt_after));
