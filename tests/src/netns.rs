@@ -154,3 +154,19 @@ pub fn enable_ipv6(namespace: &str) -> Result<bool> {
         Ok(true)
     })
 }
+
+/// Lets interfaces that a namespace gets from now on have IPv6, without duplicate address
+/// detection; those that it has keep what they have. Nothing where the kernel has no IPv6.
+///
+/// # Errors
+/// When the namespace cannot be entered, or a setting cannot be written.
+pub fn ipv6_for_new_interfaces(namespace: &str) -> Result<()> {
+    inside(namespace, || {
+        let base = PathBuf::from("/proc/sys/net/ipv6/conf/default");
+        if base.exists() {
+            std::fs::write(base.join("accept_dad"), "0")?;
+            std::fs::write(base.join("disable_ipv6"), "0")?;
+        }
+        Ok(())
+    })
+}

@@ -228,6 +228,9 @@ impl Topology {
                 SERVER_MAC,
                 [server_ip, WAN_VIP, server_ip6, WAN_VIP6],
             )?;
+            for appliance in [a, b] {
+                netns::ipv6_for_new_interfaces(appliance)?;
+            }
         } else {
             host(client, CLIENT_IP, CLIENT_MAC, SERVER_IP, SERVER_MAC)?;
             host(server, SERVER_IP, SERVER_MAC, CLIENT_IP, CLIENT_MAC)?;

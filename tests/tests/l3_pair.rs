@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use twinline_tests::engine::{self, Settings};
 use twinline_tests::l3::bed::{forget_neighbours, neighbour_of};
 use twinline_tests::l3::frame::{Heard, mac_text, virtual_mac};
+use twinline_tests::l3::keepalived::{self, Daemon};
 use twinline_tests::l3::ours::{self, Interface};
+use twinline_tests::l3::router::Vrrp;
 use twinline_tests::l3::tap::Tap;
 use twinline_tests::l3::tool;
 use twinline_tests::lab::Lab;
@@ -39,7 +41,7 @@ type Faults = Vec<String>;
 type Check = fn(&mut Lab, &Tap) -> Result<Faults>;
 
 /// In the order in which they are played: the last ones take the role away.
-const CHECKS: [(&str, Check); 13] = [
+const CHECKS: [(&str, Check); 14] = [
     ("arp", arp),
     ("neighbour_discovery", neighbour_discovery),
     ("pings", pings),
@@ -48,6 +50,7 @@ const CHECKS: [(&str, Check); 13] = [
     ("kernel", kernel),
     ("strangers", strangers),
     ("backup_is_silent", backup_is_silent),
+    ("better_stranger", better_stranger),
     ("hand_over", hand_over),
     ("shown", shown),
     ("iperf3", iperf3),
@@ -62,7 +65,13 @@ fn ms(ms: u64) -> Duration {
 }
 
 fn play_all() -> Result<BTreeMap<&'static str, Faults>> {
-    for tool in [tool::ARPING, tool::NDISC6, tool::PING, tool::IPERF3] {
+    for tool in [
+        tool::ARPING,
+        tool::NDISC6,
+        tool::PING,
+        tool::IPERF3,
+        tool::KEEPALIVED,
+    ] {
         tool.needed()?;
     }
     let binary = engine::find(None)?;
@@ -441,7 +450,7 @@ fn backup_is_silent(lab: &mut Lab, _tap: &Tap) -> Result<Faults> {
     let entry = |verb: &str| {
         netns::exec(
             &lab.topology.lan,
-            &format!("bridge fdb {verb} {mac} dev b master static"),
+            &format!("bridge fdb {verb} {mac} dev b master static sticky"),
         )
     };
     let wan = Tap::open(&lab.topology.wan)?;
@@ -472,6 +481,53 @@ fn backup_is_silent(lab: &mut Lab, _tap: &Tap) -> Result<Faults> {
     });
     // the adverts of the ACTIVE teach the switch again
     std::thread::sleep(ms(200));
+    let (received, text) = ping(
+        &lab.topology.client,
+        &format!("-c 3 -i 0.05 -W 2 {}", routed::SERVER_IP),
+    )?;
+    found.want(received == 3, || format!("afterwards: {text}"));
+    Ok(found.0)
+}
+
+/// Another vendor's router with our id and a better priority: VRRP's verdict holds for that virtual
+/// router alone, and an alarm says so.
+fn better_stranger(lab: &mut Lab, tap: &Tap) -> Result<Faults> {
+    const ALARM: &str = "virtual_router_elsewhere";
+    let mut found = Found::default();
+    let vrrp = Vrrp {
+        priority: 250,
+        interval_ms: 50,
+        ..Vrrp::default()
+    };
+    let text = keepalived::configuration(Side::A, &vrrp).replace("lan0", "eth0");
+    let mut stranger = Daemon::named(lab.run(), "stranger", Side::A, &text)?;
+    stranger.start(lab.run(), &lab.topology.client)?;
+    let raised = lab.wait_for(Side::A, "the alarm of a stranger", ms(5000), |s| {
+        s.alarms.iter().any(|(name, _)| name == ALARM)
+    });
+    std::thread::sleep(ms(400));
+    let silent = Instant::now() - ms(300);
+    let spoke = |ipv6: bool, since: Instant| {
+        let adverts = tap.adverts(VRID, ipv6, since);
+        adverts
+            .iter()
+            .filter(|(_, from, _)| *from == Some(Side::A))
+            .count()
+    };
+    let (v4, v6) = (spoke(false, silent), spoke(true, silent));
+    let roles = lab.both();
+    stranger.terminate()?;
+    stranger.reap(lab.run())?;
+    raised?;
+    found.want(v4 == 0, || format!("{v4} adverts beside the stranger's"));
+    found.want(v6 > 0, || "no adverts over IPv6".into());
+    found.want(roles.settled() == Some(Side::A), || roles.line());
+    lab.wait_for(Side::A, "the alarm gone", ms(5000), |s| {
+        s.alarms.iter().all(|(name, _)| name != ALARM)
+    })?;
+    std::thread::sleep(ms(300));
+    let back = spoke(false, Instant::now() - ms(200));
+    found.want(back > 0, || "A did not take the virtual router back".into());
     let (received, text) = ping(
         &lab.topology.client,
         &format!("-c 3 -i 0.05 -W 2 {}", routed::SERVER_IP),
@@ -707,6 +763,7 @@ checks! {
     kernel_device_carries_what_is_for_the_host => "kernel",
     items_08_to_15_bad_adverts_move_nothing => "strangers",
     item_33_backup_neither_answers_nor_forwards => "backup_is_silent",
+    rule_12_a_better_stranger_takes_one_virtual_router => "better_stranger",
     orderly_hand_over_loses_no_ping => "hand_over",
     operators_see_routers_interfaces_routes_and_neighbours => "shown",
     tcp_survives_the_end_of_the_active => "iperf3",

@@ -89,7 +89,14 @@ impl Daemon {
     /// # Errors
     /// When the file cannot be written.
     pub fn new(run: &Run, side: Side, text: &str) -> Result<Self> {
-        let name = side.name();
+        Self::named(run, side.name(), side, text)
+    }
+
+    /// As [`Daemon::new`]; its files have the name `name`.
+    ///
+    /// # Errors
+    /// As [`Daemon::new`].
+    pub fn named(run: &Run, name: &str, side: Side, text: &str) -> Result<Self> {
         let file = |ending: &str| run.directory().join(format!("{name}.{ending}"));
         let config = file("conf");
         fs::write(&config, text).map_err(LabError::io(config.display().to_string()))?;
