@@ -1,5 +1,6 @@
 //! What differs between two configurations, and what must not differ within a stack.
 
+use crate::l3::VirtualRouter;
 use crate::schema::{Applies, KEYS, spec};
 use crate::types::{CardKind, Config, Device, LinkPair};
 use serde::Serialize;
@@ -59,8 +60,9 @@ const ABSENT: &str = "-";
 impl Config {
     /// What a reload from `old` to `new` would change, in the order of the schema.
     ///
-    /// [`Applies`] comes from [`crate::schema::KEYS`], with one exception: going from a key to
-    /// `ha.insecure` or back needs a restart, the key files included.
+    /// [`Applies`] comes from [`crate::schema::KEYS`], with two exceptions: going from a key to
+    /// `ha.insecure` or back needs a restart, the key files included; and so does a virtual router
+    /// whose priority comes or goes with it, or becomes the owner's or another's.
     #[must_use]
     pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
         let (before, after) = (items(old), items(new));
@@ -72,8 +74,12 @@ impl Config {
                 return;
             }
             let key_file = matches!(item.schema, "ha.key_file" | "ha.next_key_file");
+            let owner = VirtualRouter::OWNER.to_string();
+            let other_router = item.schema == "virtual_router.priority"
+                && [old, new].into_iter().any(|p| p == owner || p == ABSENT);
             let applies = match spec(item.schema) {
                 Some(_) if key_file && security_changes => Applies::Restart,
+                Some(_) if other_router => Applies::Restart,
                 Some(spec) => spec.applies,
                 None => Applies::Restart,
             };
@@ -110,7 +116,8 @@ impl Config {
     /// Canonical text of what must agree within a stack; the heartbeat carries a digest of it.
     ///
     /// Stack, mode, UDP port and every policy of `[ha]`, and the names of the link pairs in their
-    /// order. Not what may differ from instance to instance: `primary`, `port`, `address`, `peers`,
+    /// order; with layer 3 also the names and VLANs of the interfaces in their order, and of the
+    /// virtual routers what all routers on a network have to agree on. Not what may differ from instance to instance: `primary`, `port`, `address`, `peers`,
     /// `multicast_group`, key files, `insecure`.
     #[must_use]
     pub fn digest_input(&self) -> String {
@@ -124,10 +131,24 @@ impl Config {
             "ha.next_key_file",
             "ha.insecure",
         ];
+        // what is alike on both, by RFC 9568 or because the neighbours are shared
+        const SHARED: &[&str] = &[
+            "interface.vlan",
+            "virtual_router.interface",
+            "virtual_router.vrid",
+            "virtual_router.version",
+            "virtual_router.addresses",
+            "virtual_router.interval_ms",
+            "virtual_router.accept",
+            "virtual_router.checksum",
+        ];
         let mut out = String::from("twinline stack configuration 1\n");
         for item in items(self) {
             let policy = item.schema.starts_with("ha.") && !OWN.contains(&item.schema);
-            if policy || item.shown == "link_pair" || item.schema == "instance.stack" {
+            // absent without layer 3: the digest is then what it was before there was any
+            let names = matches!(item.shown.as_str(), "interface" | "virtual_router");
+            let l3 = SHARED.contains(&item.schema) || names && item.value != "[]";
+            if policy || l3 || item.shown == "link_pair" || item.schema == "instance.stack" {
                 // writing to a String does not fail
                 let _ = writeln!(out, "{}={}", item.shown, item.value);
             }
@@ -225,6 +246,7 @@ fn items(config: &Config) -> Vec<Item> {
     add("lcores.polling", word(lcores.polling));
     ports(config, &mut out);
     pairs(config, &mut out);
+    layer_3(config, &mut out);
     out
 }
 
@@ -278,6 +300,108 @@ fn pairs(config: &Config, out: &mut Vec<Item>) {
         add("link_pair.wan", quoted(&pair.wan));
         card(pair, &mut add);
     }
+}
+
+fn layer_3(config: &Config, out: &mut Vec<Item>) {
+    let l3 = &config.l3;
+    for (schema, value) in [
+        ("l3.ip_forward", l3.ip_forward.to_string()),
+        ("l3.icmp_per_second", l3.icmp_per_second.to_string()),
+        ("l3.neighbours", l3.neighbours.to_string()),
+        ("l3.resolve_queue", l3.resolve_queue.to_string()),
+        ("l3.neighbour_age_s", l3.neighbour_age_s.to_string()),
+    ] {
+        out.push(Item {
+            shown: schema.to_owned(),
+            schema,
+            value,
+        });
+    }
+    out.push(Item {
+        shown: "interface".into(),
+        schema: "interface.name",
+        value: list(config.interfaces.iter().map(|i| quoted(&i.name))),
+    });
+    for interface in &config.interfaces {
+        items_of("interface", &interface.name, out, |add| {
+            add("interface.port", quoted(&interface.port));
+            add("interface.vlan", or_absent(interface.vlan.map(number)));
+            let addresses = interface.addresses.iter().map(quoted);
+            add("interface.addresses", list(addresses));
+            add("interface.mtu", interface.mtu.to_string());
+            let kernel = interface.kernel.as_ref().map(quoted);
+            add("interface.kernel", or_absent(kernel));
+        });
+    }
+    out.push(Item {
+        shown: "route".into(),
+        schema: "route.prefix",
+        value: list(config.routes.iter().map(|r| quoted(r.prefix))),
+    });
+    for route in &config.routes {
+        items_of("route", &route.prefix.to_string(), out, |add| {
+            add("route.via", quoted(route.via));
+            add("route.interface", quoted(&route.interface));
+        });
+    }
+    out.push(Item {
+        shown: "virtual_router".into(),
+        schema: "virtual_router.name",
+        value: list(config.virtual_routers.iter().map(|r| quoted(&r.name))),
+    });
+    for router in &config.virtual_routers {
+        items_of("virtual_router", &router.name, out, |add| {
+            virtual_router(router, add);
+        });
+    }
+}
+
+fn virtual_router(router: &VirtualRouter, add: &mut dyn FnMut(&'static str, String)) {
+    add("virtual_router.interface", quoted(&router.interface));
+    add("virtual_router.vrid", router.vrid.to_string());
+    add("virtual_router.version", word(router.version));
+    let addresses = list(router.addresses.iter().map(quoted));
+    add("virtual_router.addresses", addresses);
+    add("virtual_router.priority", router.priority.to_string());
+    add("virtual_router.interval_ms", router.interval_ms.to_string());
+    add("virtual_router.preempt", router.preempt.to_string());
+    add(
+        "virtual_router.preempt_delay_s",
+        router.preempt_delay_s.to_string(),
+    );
+    add("virtual_router.accept", router.accept.to_string());
+    add("virtual_router.checksum", word(router.checksum));
+    let peers = list(router.peers.iter().map(quoted));
+    add("virtual_router.peers", peers);
+    add(
+        "virtual_router.announce_count",
+        router.announce_count.to_string(),
+    );
+    add(
+        "virtual_router.announce_every_ms",
+        router.announce_every_ms.to_string(),
+    );
+}
+
+/// The items of one of the repeated `section`: their keys are shown with its name.
+fn items_of(
+    section: &str,
+    name: &str,
+    out: &mut Vec<Item>,
+    fill: impl FnOnce(&mut dyn FnMut(&'static str, String)),
+) {
+    fill(&mut |schema, value| {
+        let key = schema.strip_prefix(section).unwrap_or(schema);
+        out.push(Item {
+            shown: format!("{section}.{name}{key}"),
+            schema,
+            value,
+        });
+    });
+}
+
+fn number(value: u16) -> String {
+    value.to_string()
 }
 
 fn card(pair: &LinkPair, add: &mut impl FnMut(&'static str, String)) {

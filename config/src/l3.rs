@@ -145,19 +145,6 @@ pub struct L3 {
     pub neighbour_age_s: u32,
 }
 
-impl Default for L3 {
-    /// The schema's defaults.
-    fn default() -> Self {
-        Self {
-            ip_forward: true,
-            icmp_per_second: 1000,
-            neighbours: 4096,
-            resolve_queue: 4,
-            neighbour_age_s: 30,
-        }
-    }
-}
-
 impl L3 {
     /// `neighbour_age_s`
     #[must_use]

@@ -5,7 +5,7 @@ use crate::devices::{PciAddress, Vdev};
 use crate::error::Errors;
 use crate::read::{Section, Sink, Spot, Val, a_type, integer};
 use crate::schema::{MAX_LINK_PAIRS, MAX_PORTS, MAX_SOCKET_PATH, REPEATED, SECTIONS};
-use crate::types::{Config, Device, Eal, Instance, Lcores, LinkPair, Polling, Port};
+use crate::types::{Config, Device, Eal, Instance, Lcores, LinkPair, Mode, Polling, Port};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -85,9 +85,29 @@ impl Reader<'_, '_> {
         self.check_ports(&ports);
         self.check_pairs(&pairs, &ports);
         self.cards(&mut pairs, &ports, &instance);
-        let lcores = self.lcores(&root, pairs.len());
-        let ha = self.ha(&root, &instance, &ports, &pairs);
+        let mut interfaces = self.interfaces(&root);
+        self.check_interfaces(&interfaces, &ports, &pairs);
+        let lcores = self.lcores(&root, &pairs, &interfaces);
+        let (ha, mode_at) = self.ha(&root, &instance, &ports, &pairs, &interfaces);
         self.warn_of_cards(&pairs, &ports, &ha);
+        let l3 = self.l3(&root);
+        let routers = self.virtual_routers(&root, &interfaces, &ha);
+        if ha.mode == Mode::ActivePassive
+            && pairs.is_empty()
+            && routers.is_empty()
+            && !interfaces.is_empty()
+        {
+            let message = "there is no [[link_pair]] and no [[virtual_router]]: nothing follows \
+                the role";
+            self.sink.warn("ha.mode", mode_at.as_ref(), message);
+        }
+        let routes = self.routes(&root, &interfaces, &routers);
+        let over_ipv6 = routers.iter().filter(|r| r.router.is_ipv6());
+        let ipv6 = over_ipv6
+            .map(|r| r.router.interface.clone())
+            .chain(l3::with_ipv6_routes(&routes))
+            .collect();
+        self.check_mtus(&mut interfaces, &ports, &ipv6);
         Config {
             instance,
             eal,
@@ -95,10 +115,10 @@ impl Reader<'_, '_> {
             ha,
             ports: ports.into_iter().map(|p| p.port).collect(),
             link_pairs: pairs.into_iter().map(|p| p.pair).collect(),
-            l3: crate::l3::L3::default(),
-            interfaces: Vec::new(),
-            routes: Vec::new(),
-            virtual_routers: Vec::new(),
+            l3,
+            interfaces: interfaces.into_iter().map(|i| i.interface).collect(),
+            routes,
+            virtual_routers: routers.into_iter().map(|r| r.router).collect(),
         }
     }
 
@@ -348,16 +368,26 @@ impl Reader<'_, '_> {
             .error(key, line, written, "there is no such port", Some(accepted));
     }
 
-    fn lcores(&mut self, root: &Section<'_, '_>, pairs: usize) -> Lcores {
+    fn lcores(
+        &mut self,
+        root: &Section<'_, '_>,
+        pairs: &[ReadPair],
+        interfaces: &[l3::ReadInterface],
+    ) -> Lcores {
+        let items = pairs.len() + l3::ports_of(interfaces).len();
         let s = root.sub(self.sink, "lcores");
         let main = s.int(self.sink, "lcores.main");
         let polling = s.choice(self.sink, "lcores.polling");
         let workers = s.list(self.sink, "lcores.workers", core);
         let adaptive = polling.v == Some("adaptive");
-        if workers.ok && workers.v.is_empty() && pairs > 0 {
+        if workers.ok && workers.v.is_empty() && items > 0 {
             let at = workers.at.as_ref().or(s.at.as_ref());
             let line = at.map(|at| at.line);
-            let problem = "no worker, but there are link pairs to forward";
+            let problem = if pairs.is_empty() {
+                "no worker, but there are interfaces to forward between"
+            } else {
+                "no worker, but there are link pairs to forward"
+            };
             let accepted = "an array of core numbers, for example [1]".to_owned();
             self.sink
                 .error("lcores.workers", line, None, problem, Some(accepted));
@@ -377,8 +407,9 @@ impl Reader<'_, '_> {
                     take another core, or lcores.polling = \"adaptive\"";
                 self.sink.contradiction("lcores.workers", Some(at), problem);
             }
-            if index >= pairs {
-                let message = format!("the worker on core {worker} has no link pair to carry");
+            if index >= items {
+                let message =
+                    format!("the worker on core {worker} has no link pair or interface to carry");
                 self.sink.warn("lcores.workers", Some(at), message);
             }
         }
@@ -396,6 +427,9 @@ impl Reader<'_, '_> {
 
 mod bypass;
 mod ha;
+mod l3;
+mod routes;
+mod virtual_routers;
 
 /// Values of which each may stand once.
 #[derive(Default)]

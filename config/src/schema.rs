@@ -156,6 +156,17 @@ pub const MAX_PORTS: usize = 32;
 pub const MAX_LINK_PAIRS: usize = MAX_PORTS / 2;
 /// The most peers that can be named.
 pub const MAX_PEERS: usize = 64;
+/// The most interfaces of layer 3.
+pub const MAX_INTERFACES: usize = 256;
+/// The most own addresses of an interface.
+pub const MAX_ADDRESSES: usize = 16;
+/// The most static routes.
+pub const MAX_ROUTES: usize = 1024;
+/// The most virtual routers: each interface can have 255 for each family.
+pub const MAX_VIRTUAL_ROUTERS: usize = 256;
+/// The most addresses of a virtual router. An advert has room for 255, but not in the least MTU
+/// that an interface may have; 64 fit there.
+pub const MAX_VIRTUAL_ADDRESSES: usize = 64;
 /// The longest path of a Unix socket: `sun_path` has 108 bytes, the last one NUL.
 pub const MAX_SOCKET_PATH: usize = 107;
 
@@ -165,13 +176,17 @@ pub const SECTIONS: &[&str] = &[
     "eal",
     "port",
     "link_pair",
+    "interface",
+    "route",
+    "virtual_router",
+    "l3",
     "ha",
     "ha.links",
     "ha.bandwidth",
     "lcores",
 ];
 /// Sections that are written once for each item: `[[port]]`.
-pub const REPEATED: &[&str] = &["port", "link_pair"];
+pub const REPEATED: &[&str] = &["port", "link_pair", "interface", "route", "virtual_router"];
 
 const NAME: &str = "1 to 32 characters of a-z A-Z 0-9 . _ -";
 const PORT_NAME: &str = "the name of a [[port]]";
@@ -310,10 +325,72 @@ pub const KEYS: &[KeySpec] = &[
     key("link_pair.bypass_power_off_verified", flag(false), Restart,
         "An operator has pulled the plug and seen what the wire does"),
 
+    need("interface.name", text(NAME), Restart, "Name of the interface of layer 3"),
+    need("interface.port", text("the name of a [[port]] that is in no link pair and is not ha.port"), Restart,
+        "Its port; several interfaces share a port by their VLANs, at most one of them untagged"),
+    key("interface.vlan", Kind::Int { min: 1, max: 4094, zero: None, default: None }, Restart,
+        "Its VLAN on the port; absent: untagged"),
+    need("interface.addresses", Kind::List { accepted: "an array of 1 to 16 unicast addresses with their \
+        prefix length, as 192.0.2.2/24 or 2001:db8::2/64", max: MAX_ADDRESSES }, Restart,
+        "Own addresses (not the virtual ones); the first of IPv4 is the primary one; IPv6 without a \
+        link-local one: it is made from the port's MAC address"),
+    key("interface.mtu", Kind::Int { min: 576, max: 9600, zero: None, default: None }, Restart,
+        "Largest packet in bytes, at least 1280 where IPv6 is used, at most the port's `mtu`; absent: the \
+        port's `mtu`, or 1500"),
+    key("interface.kernel", text("a network interface: 1 to 15 characters without blanks, / and :"), Restart,
+        "TAP device, made at start, that gets what is for the host; absent: the host gets nothing"),
+
+    need("route.prefix", text("a network as 198.51.100.0/24 or 2001:db8:1::/48, no bits behind the prefix"),
+        Restart, "Where the route leads to; 0.0.0.0/0 and ::/0 are the default"),
+    need("route.via", text("a unicast address of the prefix's family, on a network of an interface, or \
+        IPv6 link-local"), Restart, "Next hop"),
+    key("route.interface", text("the name of an [[interface]]"), Restart,
+        "Interface towards it; needed when `via` is link-local, else found by `via`"),
+
+    need("virtual_router.name", text(NAME), Restart, "Name of the virtual router"),
+    need("virtual_router.interface", text("the name of an [[interface]]"), Restart, "Its interface"),
+    need("virtual_router.vrid", Kind::Int { min: 1, max: 255, zero: None, default: None }, Restart,
+        "Its id, once for each interface and family"),
+    key("virtual_router.version", int(2, 3, 3), Restart,
+        "Version of VRRP: 3 (RFC 9568), or 2 (RFC 3768, IPv4 only) beside older routers"),
+    need("virtual_router.addresses", Kind::List { accepted: "an array of 1 to 64 unicast addresses of one \
+        family, over IPv6 a link-local one first", max: MAX_VIRTUAL_ADDRESSES }, Restart,
+        "Virtual addresses, as the other routers have them"),
+    key("virtual_router.priority", Kind::Int { min: 1, max: 255, zero: None, default: None }, Live,
+        "The highest is Active; 255 when, and only when, the addresses are the interface's own; absent: 150 \
+        with `ha.primary`, else 100"),
+    key("virtual_router.interval_ms", int(10, 255_000, 1000), Restart,
+        "Time between adverts: multiples of 10 up to 40950; in version 2 whole seconds, 1000 to 255000"),
+    key("virtual_router.preempt", flag(true), Restart,
+        "A better priority takes over from a worse one (the owner of the addresses always does)"),
+    key("virtual_router.preempt_delay_s", int(0, 86_400, 0), Restart,
+        "For how long the worse one has to be heard before"),
+    key("virtual_router.accept", flag(true), Restart,
+        "The virtual addresses answer pings and reach the host while we are Active (accept mode)"),
+    key("virtual_router.checksum", Kind::Choice { words: &["rfc9568", "pseudo-header", "any"],
+        default: Some("any") }, Restart, "Checksum of version 3 over IPv4: of the message alone, with a \
+        pseudo-header, or either is taken and the RFC's is sent"),
+    key("virtual_router.peers", Kind::List { accepted: "an array of unicast addresses of the family of \
+        `addresses`, IPv6 link-local; empty = multicast", max: MAX_PEERS }, Restart,
+        "Adverts go to these routers, and are taken from them only; empty: multicast"),
+    key("virtual_router.announce_count", int(1, 255, 5), Restart,
+        "How often a new Active announces each address (gratuitous ARP, unsolicited neighbour advertisement)"),
+    key("virtual_router.announce_every_ms", int(1, 60_000, 1000), Restart, "Time between two of these"),
+
+    key("l3.ip_forward", flag(true), Restart, "Packets are forwarded between interfaces"),
+    key("l3.icmp_per_second", int0(1_000_000, "none", 1000), Restart,
+        "ICMP and ICMPv6 messages that we send in a second at most"),
+    key("l3.neighbours", int(16, 1_048_576, 4096), Restart,
+        "Neighbours that are kept, of all interfaces together"),
+    key("l3.resolve_queue", int(1, 64, 4), Restart,
+        "Packets that wait for one neighbour to be resolved"),
+    key("l3.neighbour_age_s", int(1, 86_400, 30), Restart,
+        "How long a neighbour counts as reachable after it was heard"),
+
     key("ha.mode", Kind::Choice { words: &["standalone", "active-passive", "active-active"],
         default: Some("standalone") }, Restart, "HA mode"),
     key("ha.primary", flag(false), Restart, "This is the primary instance of its stack"),
-    key("ha.port", text("the name of a [[port]] that is in no link pair"), Restart,
+    key("ha.port", text("the name of a [[port]] that is in no link pair and has no interface"), Restart,
         "Port that carries heartbeats only"),
     key("ha.udp_port", int(1, 65535, 11211), Restart, "UDP port of the heartbeats"),
     key("ha.address", text_or("a unicast IPv4 address", "169.254.ID"), Restart,
@@ -349,8 +426,8 @@ pub const KEYS: &[KeySpec] = &[
         "How long it waits for that; doubles with each recent flap"),
 
     key("ha.links.interval_ms", int(1, 60_000, 100), Live, "Time between link polls"),
-    key("ha.links.minimum_active", int0(MAX_LINK_PAIRS as i64, "off", 0), Live,
-        "Fewer link pairs up than this: DOWN; at most the number of link pairs"),
+    key("ha.links.minimum_active", int0(MAX_PORTS as i64, "off", 0), Live,
+        "Fewer links up than this: DOWN; each link pair, and each port with an interface of layer 3, is a link"),
     key("ha.links.propagate", flag(true), Live,
         "A pair with one port down has its other port taken down"),
     key("ha.links.settle_ms", int(0, 60_000, 3000), Live,
@@ -363,8 +440,8 @@ pub const KEYS: &[KeySpec] = &[
 
     key("lcores.main", int(0, CORE_MAX, 0), Restart, "Core of the management core"),
     key("lcores.workers", Kind::List { accepted: "an array of different core numbers, 0 to 1023; at \
-        least one when there are link pairs", max: 128 }, Restart,
-        "Cores of the workers; pairs are dealt to them in turn"),
+        least one when there are link pairs or interfaces", max: 128 }, Restart,
+        "Cores of the workers; link pairs, then ports with interfaces, are dealt to them in turn"),
     key("lcores.polling", Kind::Choice { words: &["busy", "adaptive"], default: Some("busy") }, Restart,
         "Workers spin always, or sleep up to 200 us when idle"),
 ];

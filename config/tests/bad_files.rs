@@ -100,11 +100,11 @@ const ONE_LINE: &[(usize, &str, &str)] = &[
     // [[link_pair]]
     (18, "lan = \"lan1\"", "f:18: link_pair.lan = \"lan1\": there is no such port; accepted: one of ha0, lan0, wan0"),
     (18, "lan = \"wan0\"", "f:19: link_pair.wan = \"wan0\": is the port of the LAN side too: a pair joins two ports"),
-    (18, "lan = \"ha0\"", "f:22: ha.port = \"ha0\": is in the link pair p; accepted: the name of a [[port]] that is in no link pair"),
+    (18, "lan = \"ha0\"", "f:22: ha.port = \"ha0\": is in the link pair p; accepted: the name of a [[port]] that is in no link pair and has no interface"),
     (19, "wan = \"wan0\"\n[[link_pair]]\nname = \"q\"\nlan = \"lan0\"\nwan = \"wan0\"", "f:22: link_pair.lan = \"lan0\": is used by another pair already, on line 18|f:23: link_pair.wan = \"wan0\": is used by another pair already, on line 19"),
     // [ha]
     (21, "mode = \"active_pasive\"", "f:21: ha.mode = \"active_pasive\": unknown word; did you mean \"active-passive\"?; accepted: \"standalone\", \"active-passive\", \"active-active\""),
-    (22, "", "f:20: ha.port: is missing: only \"standalone\" does without it; accepted: the name of a [[port]] that is in no link pair"),
+    (22, "", "f:20: ha.port: is missing: only \"standalone\" does without it; accepted: the name of a [[port]] that is in no link pair and has no interface"),
     (22, "port = \"ha1\"", "f:22: ha.port = \"ha1\": there is no such port; accepted: one of ha0, lan0, wan0"),
     (23, "", "f:20: ha.key_file: is missing; accepted: the absolute path of a key file, or ha.insecure = true to run without a key"),
     (23, "key_file = \"k\"", "f:23: ha.key_file = \"k\": is not absolute; accepted: an absolute path"),
@@ -139,7 +139,7 @@ const ONE_LINE: &[(usize, &str, &str)] = &[
     (28, "workers = []", "f:28: lcores.workers: no worker, but there are link pairs to forward; accepted: an array of core numbers, for example [1]"),
     (28, "", "f:26: lcores.workers: no worker, but there are link pairs to forward; accepted: an array of core numbers, for example [1]"),
     (28, "workers = [1, 1]", "f:28: lcores.workers = 1: is in the list twice: each worker has its own core"),
-    (28, "workers = [1, -1]", "f:28: lcores.workers = -1: is out of range; accepted: an array of different core numbers, 0 to 1023; at least one when there are link pairs"),
+    (28, "workers = [1, -1]", "f:28: lcores.workers = -1: is out of range; accepted: an array of different core numbers, 0 to 1023; at least one when there are link pairs or interfaces"),
     (28, "workers = [1]\nnice = 3\npooling = \"busy\"", "f:29: lcores.nice = 3: unknown key; accepted: main, workers, polling|f:30: lcores.pooling = \"busy\": unknown key; did you mean lcores.polling?"),
     // the file
     (26, "[lcore]", "f:26: lcore: unknown section; did you mean lcores?|f: lcores.workers: no worker, but there are link pairs to forward; accepted: an array of core numbers, for example [1]"),
@@ -241,7 +241,7 @@ fn an_active_passive_instance_needs_a_pair() {
     assert_eq!(
         messages(text),
         [
-            "f:9: link_pair: there is none; accepted: at least one [[link_pair]] with ha.mode = \
+            "f:9: link_pair: there is none; accepted: at least one [[link_pair]] or [[interface]] with ha.mode = \
           \"active-passive\""
         ]
     );
@@ -258,7 +258,7 @@ fn warnings_are_given_beside_a_valid_configuration() {
         (23, "insecure = true", "f:23: ha.insecure: heartbeats are not authenticated: anybody on the HA network can take the role"),
         (23, "key_file = \"/k\"\non_max_flaps = \"bypass\"", "f:24: ha.on_max_flaps: joins the two cables: beside an active peer that is a loop in the parallel topology; absent means disconnect there"),
         (21, "mode = \"standalone\"", "f:22: ha.port: is not used: ha.mode is \"standalone\""),
-        (28, "workers = [1, 2]", "f:28: lcores.workers: the worker on core 2 has no link pair to carry"),
+        (28, "workers = [1, 2]", "f:28: lcores.workers: the worker on core 2 has no link pair or interface to carry"),
         (9, "vdev = \"net_af_packet0,iface=lan0\"", "f:9: port.vdev: the driver of net_af_packet0 reports its link as always up; set port.kernel_interface = \"lan0\" so that a lost carrier is seen"),
     ];
     for (line, new, expected) in cases {

@@ -25,7 +25,7 @@ fn example(name: &str) -> Config {
 #[test]
 fn every_example_loads_without_warnings() {
     let files = examples();
-    assert_eq!(files.len(), 5, "{files:?}");
+    assert_eq!(files.len(), 6, "{files:?}");
     for file in files {
         let loaded = Config::load(&file).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(loaded.warnings, [], "{}", file.display());
@@ -62,14 +62,19 @@ fn keys_named(text: &str) -> Vec<String> {
 
 #[test]
 fn the_annotated_examples_name_every_key() {
-    for name in ["pair-a.toml", "pair-b.toml"] {
+    // layer 3 has an example of its own
+    let in_l3 = |key: &str| {
+        let sections = ["l3.", "interface.", "route.", "virtual_router."];
+        sections.iter().any(|section| key.starts_with(section))
+    };
+    for name in ["pair-a.toml", "pair-b.toml", "l3.toml"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("examples")
             .join(name);
         let named = keys_named(&std::fs::read_to_string(path).unwrap());
         for key in schema::KEYS {
             assert!(
-                named.iter().any(|k| k == key.key),
+                in_l3(key.key) != (name == "l3.toml") || named.iter().any(|k| k == key.key),
                 "{name} does not name {}",
                 key.key
             );
@@ -132,6 +137,30 @@ fn the_example_in_the_documentation_is_good() {
     assert_eq!(loaded.warnings, []);
     let card = loaded.config.link_pairs[0].bypass.as_ref().unwrap();
     assert_eq!(card.watchdog_ms, 3200);
+}
+
+#[test]
+fn what_the_example_of_layer_3_says() {
+    let l3 = example("l3.toml");
+    assert_eq!(l3.link_pairs, []);
+    let lan = &l3.interfaces[0];
+    assert_eq!((lan.port.as_str(), lan.vlan), ("p0", Some(100)));
+    assert_eq!(lan.primary_v4().unwrap().to_string(), "192.0.2.2");
+    assert_eq!(lan.link_local(), None);
+    assert_eq!(l3.interfaces[1].mtu, 1500);
+    assert_eq!(l3.routes[0].interface, "wan0");
+    assert_eq!(l3.routes[1].via.to_string(), "fe80::1");
+    let ports: Vec<&str> = l3.l3_ports().iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(ports, ["p0", "p1"]);
+    assert_eq!(l3.counted_links(), 2);
+    let [gateway, gateway6, uplink] = l3.virtual_routers.as_slice() else {
+        panic!("three");
+    };
+    assert_eq!((gateway.version.number(), gateway.priority), (3, 150));
+    assert_eq!(gateway.interval_centis(), 100);
+    assert!(!gateway.is_ipv6() && gateway6.is_ipv6());
+    assert_eq!(uplink.interface, "wan0");
+    assert_eq!(l3.interface("wan0").unwrap().0, 1);
 }
 
 #[test]

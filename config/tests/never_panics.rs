@@ -11,7 +11,50 @@ const SEEDS: &[&str] = &[
     include_str!("../examples/lab-b.toml"),
     include_str!("../examples/standalone.toml"),
     CARDS,
+    include_str!("../examples/l3.toml"),
+    OWNERS,
 ];
+
+/// Routers of both versions, some of them owners.
+const OWNERS: &str = r#"[instance]
+name = "a"
+id = 1
+stack = "s"
+[[port]]
+name = "p0"
+vdev = "net_ring0"
+mtu = 2000
+[[interface]]
+name = "i0"
+port = "p0"
+addresses = ["10.0.0.1/24", "fe80::1/64"]
+[[interface]]
+name = "i1"
+port = "p0"
+vlan = 7
+mtu = 576
+addresses = ["10.0.1.1/31", "10.0.2.1/32"]
+[[virtual_router]]
+name = "v4"
+interface = "i0"
+vrid = 255
+version = 2
+addresses = ["10.0.0.1"]
+priority = 255
+interval_ms = 255000
+[[virtual_router]]
+name = "v6"
+interface = "i0"
+vrid = 255
+addresses = ["fe80::1"]
+priority = 255
+peers = ["fe80::2"]
+[[route]]
+prefix = "10.9.0.0/16"
+via = "10.0.1.0"
+[lcores]
+workers = [1]
+"#;
 
 /// Pairs with cards of every kind.
 const CARDS: &str = r#"[instance]
@@ -117,6 +160,13 @@ fn value() -> impl Strategy<Value = String> {
             "\"active-active\"",
             "\"adaptive\"",
             "\"lan0\"",
+            "\"10.0.0.1\"",
+            "\"10.0.0.0/8\"",
+            "\"::/0\"",
+            "[\"10.0.0.1/24\", \"fe80::1/10\"]",
+            "[\"fe80::10\", \"::1\"]",
+            "[\"192.0.2.1\", \"192.0.2.1\"]",
+            "255",
             "\"ha0\"",
             "\"/x\"",
             "\"none\"",
@@ -264,6 +314,9 @@ fn hostile_sizes_take_bounded_time() {
         filled("#"),
         filled("\n"),
         format!("[lcores]\nworkers = [{}]", filled("1,")),
+        filled("[[interface]]\naddresses=[\"10.0.0.1/8\"]\n"),
+        filled("[[route]]\nprefix=\"::/0\"\n"),
+        filled("[[virtual_router]]\naddresses=[\"10.0.0.1\"]\n"),
         format!("[ha]\npeers = [{}]", filled("[],")),
         format!("[ha]\n{}", &many_keys[..many_keys.len().min(size - 10)]),
         many_sections,

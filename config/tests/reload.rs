@@ -157,16 +157,112 @@ fn rule_24_a_card_that_comes_or_goes_is_shown_with_its_keys() {
     );
 }
 
+const L3: &str = include_str!("../examples/l3.toml");
+
+/// The same of the keys of layer 3, in [`L3`]. The last: it is in the digest.
+#[rustfmt::skip]
+const L3_CHANGES: &[(&str, &str, &str, bool)] = &[
+    ("ip_forward = true", "ip_forward = false", "l3.ip_forward: true -> false (needs a restart)", false),
+    ("icmp_per_second = 1000", "icmp_per_second = 0", "l3.icmp_per_second: 1000 -> 0 (needs a restart)", false),
+    ("neighbours = 4096", "neighbours = 16", "l3.neighbours: 4096 -> 16 (needs a restart)", false),
+    ("resolve_queue = 4", "resolve_queue = 1", "l3.resolve_queue: 4 -> 1 (needs a restart)", false),
+    ("neighbour_age_s = 30", "neighbour_age_s = 1", "l3.neighbour_age_s: 30 -> 1 (needs a restart)", false),
+    ("name = \"wan0\"\nport = \"p1\"", "name = \"wan0\"\nport = \"p0\"", "interface.wan0.port: \"p1\" -> \"p0\" (needs a restart)|ha.links.minimum_active: 2 -> 1 (live)", true),
+    ("vlan = 100 ", "vlan = 101 ", "interface.lan0.vlan: 100 -> 101 (needs a restart)", true),
+    ("\"2001:db8:2::2/64\"", "\"2001:db8:2::3/64\"", "interface.wan0.addresses: [\"198.51.100.2/24\", \"2001:db8:2::2/64\"] -> [\"198.51.100.2/24\", \"2001:db8:2::3/64\"] (needs a restart)", false),
+    ("mtu = 1500 ", "mtu = 1280 ", "interface.lan0.mtu: 1500 -> 1280 (needs a restart)", false),
+    ("kernel = \"tw-lan0\"", "", "interface.lan0.kernel: \"tw-lan0\" -> - (needs a restart)", false),
+    ("via = \"198.51.100.1\"", "via = \"198.51.100.9\"", "route.0.0.0.0/0.via: \"198.51.100.1\" -> \"198.51.100.9\" (needs a restart)", false),
+    ("interface = \"wan0\"         #", "interface = \"lan0\"         #", "route.::/0.interface: \"wan0\" -> \"lan0\" (needs a restart)", false),
+    ("prefix = \"::/0\"", "prefix = \"::/1\"", "route: [\"0.0.0.0/0\", \"::/0\"] -> [\"0.0.0.0/0\", \"::/1\"] (needs a restart)|route.::/0.via: \"fe80::1\" -> - (needs a restart)|route.::/1.via: - -> \"fe80::1\" (needs a restart)|route.::/0.interface: \"wan0\" -> - (needs a restart)|route.::/1.interface: - -> \"wan0\" (needs a restart)", false),
+    ("interface = \"lan0\"\nvrid = 10\naddr", "interface = \"wan0\"\nvrid = 10\naddr", "virtual_router.gateway6.interface: \"lan0\" -> \"wan0\" (needs a restart)", true),
+    ("vrid = 20", "vrid = 10", "virtual_router.uplink.vrid: 20 -> 10 (needs a restart)", true),
+    ("version = 3 ", "version = 2 ", "virtual_router.gateway.version: 3 -> 2 (needs a restart)", true),
+    ("[\"198.51.100.3\"]", "[\"198.51.100.4\"]", "virtual_router.uplink.addresses: [\"198.51.100.3\"] -> [\"198.51.100.4\"] (needs a restart)", true),
+    ("# priority = 150", "priority = 200", "virtual_router.gateway.priority: 150 -> 200 (live)", false),
+    ("interval_ms = 1000", "interval_ms = 10", "virtual_router.gateway.interval_ms: 1000 -> 10 (needs a restart)", true),
+    ("preempt = true", "preempt = false", "virtual_router.gateway.preempt: true -> false (needs a restart)", false),
+    ("preempt_delay_s = 0", "preempt_delay_s = 5", "virtual_router.gateway.preempt_delay_s: 0 -> 5 (needs a restart)", false),
+    ("accept = true", "accept = false", "virtual_router.gateway.accept: true -> false (needs a restart)", true),
+    ("checksum = \"any\"", "checksum = \"pseudo-header\"", "virtual_router.gateway.checksum: \"any\" -> \"pseudo-header\" (needs a restart)", true),
+    ("peers = []", "peers = [\"192.0.2.3\"]", "virtual_router.gateway.peers: [] -> [\"192.0.2.3\"] (needs a restart)", false),
+    ("announce_count = 5", "announce_count = 1", "virtual_router.gateway.announce_count: 5 -> 1 (needs a restart)", false),
+    ("announce_every_ms = 1000", "announce_every_ms = 1", "virtual_router.gateway.announce_every_ms: 1000 -> 1 (needs a restart)", false),
+];
+
 #[test]
-fn rule_24_the_table_above_covers_every_key() {
-    // these change together with others: tested below
-    let elsewhere = ["port.name", "link_pair.name", "ha.port", "ha.insecure"];
+fn rule_24_each_change_of_layer_3_is_shown_and_the_digest_has_what_must_agree() {
+    let base = parse(L3);
+    for (from, to, expected, in_digest) in L3_CHANGES {
+        assert!(L3.contains(from), "{from}");
+        let mut text = L3.replacen(from, to, 1);
+        if expected.contains("minimum_active") {
+            text = text.replace("minimum_active = 2", "minimum_active = 1");
+        }
+        let new = parse(&text);
+        let found: Vec<String> = Config::diff(&base, &new)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let expected: Vec<&str> = expected.split('|').collect();
+        assert_eq!(found, expected);
+        let changed = new.digest_input() != base.digest_input();
+        assert_eq!(changed, *in_digest, "{expected:?}");
+    }
+}
+
+#[test]
+fn the_digest_without_layer_3_says_nothing_of_it() {
+    for word in ["interface", "route", "l3"] {
+        assert!(!parse(BASE).digest_input().contains(word), "{word}");
+    }
+    let renamed = L3.replace("\"lan0\"", "\"inside\"");
+    assert_ne!(parse(&renamed).digest_input(), parse(L3).digest_input());
+}
+
+#[test]
+fn a_priority_that_comes_or_goes_or_is_the_owners_needs_a_restart() {
+    let text = L3.replace("\"active-passive\"", "\"active-active\"");
+    let owner = text
+        .replace("# priority = 150", "priority = 255")
+        .replace("[\"192.0.2.1\"]", "[\"192.0.2.2\"]");
+    let fewer = text
+        .split_once("[[virtual_router]]\nname = \"uplink\"")
+        .unwrap();
+    let fewer = format!("{}{}", fewer.0, &fewer.1[fewer.1.find("[ha]").unwrap()..]);
+    for (old, new, router) in [
+        (&text, &owner, "gateway"),
+        (&owner, &text, "gateway"),
+        (&text, &fewer, "uplink"),
+        (&fewer, &text, "uplink"),
+    ] {
+        let changes = Config::diff(&parse(old), &parse(new));
+        let key = format!("virtual_router.{router}.priority");
+        let priority = changes.iter().find(|c| c.key == key).unwrap();
+        assert_eq!(priority.applies, Applies::Restart, "{priority}");
+    }
+}
+
+#[test]
+fn rule_24_the_tables_above_cover_every_key() {
+    // these change together with others, or their items are named after them
+    let elsewhere = [
+        "port.name",
+        "link_pair.name",
+        "ha.port",
+        "ha.insecure",
+        "interface.name",
+        "route.prefix",
+        "virtual_router.name",
+    ];
     for key in schema::KEYS.iter().filter(|k| !elsewhere.contains(&k.key)) {
         let (section, word) = key.key.rsplit_once('.').unwrap();
         let covered = CHANGES
             .iter()
             .chain(CARD_CHANGES)
-            .flat_map(|(_, _, e)| e.split('|'))
+            .map(|(_, _, e)| e)
+            .chain(L3_CHANGES.iter().map(|(_, _, e, _)| e))
+            .flat_map(|e| e.split('|'))
             .any(|line| {
                 let shown = line.split(": ").next().unwrap();
                 shown.starts_with(section) && shown.ends_with(&format!(".{word}"))

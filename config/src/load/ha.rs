@@ -1,8 +1,9 @@
 //! `[ha]`: its keys, and what they must agree on with the rest of the file.
 
 use super::bypass::{LOOP, NO_TAP};
+use super::l3::{ReadInterface, ports_of};
 use super::{DEFAULT_GROUP, ReadPair, ReadPort, Reader, absolute, name, small};
-use crate::read::{Section, Val, a_type};
+use crate::read::{Section, Spot, Val, a_type};
 use crate::types::{Bandwidth, Ha, Instance, Links, Mode, OnMaxFlaps, Topology};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -23,13 +24,15 @@ struct Keys {
 }
 
 impl Reader<'_, '_> {
+    /// The section, and where its mode is written.
     pub(super) fn ha(
         &mut self,
         root: &Section<'_, '_>,
         instance: &Instance,
         ports: &[ReadPort],
         pairs: &[ReadPair],
-    ) -> Ha {
+        interfaces: &[ReadInterface],
+    ) -> (Ha, Option<Spot>) {
         let s = root.sub(self.sink, "ha");
         let mode_word = s.choice(self.sink, "ha.mode");
         let mode = match mode_word.v {
@@ -62,10 +65,11 @@ impl Reader<'_, '_> {
             "tap" => Some(OnMaxFlaps::Tap),
             _ => None,
         });
-        self.check_ha_port(&s, mode, &port, ports, pairs);
-        if mode == Mode::ActivePassive && pairs.is_empty() {
-            let accepted =
-                "at least one [[link_pair]] with ha.mode = \"active-passive\"".to_owned();
+        self.check_ha_port(&s, mode, &port, ports, pairs, interfaces);
+        if mode == Mode::ActivePassive && pairs.is_empty() && interfaces.is_empty() {
+            let accepted = "at least one [[link_pair]] or [[interface]] with ha.mode = \
+                \"active-passive\""
+                .to_owned();
             let line = mode_word.at.as_ref().map(|at| at.line);
             self.sink
                 .error("link_pair", line, None, "there is none", Some(accepted));
@@ -79,9 +83,9 @@ impl Reader<'_, '_> {
             self.sink
                 .warn("ha.on_max_flaps", on_max_word.at.as_ref(), message);
         }
-        let links = self.links(&s, pairs.len());
+        let links = self.links(&s, pairs.len(), ports_of(interfaces).len());
         let bandwidth = self.bandwidth(&s);
-        Ha {
+        let ha = Ha {
             mode,
             primary: primary.v,
             port: port.v,
@@ -105,7 +109,8 @@ impl Reader<'_, '_> {
             preempt_delay_s: small(preempt_delay.v),
             links,
             bandwidth,
-        }
+        };
+        (ha, mode_word.at)
     }
 
     /// Every card can do what is wanted when latched, as far as that is known without the card.
@@ -138,6 +143,7 @@ impl Reader<'_, '_> {
         port: &Val<Option<String>>,
         ports: &[ReadPort],
         pairs: &[ReadPair],
+        interfaces: &[ReadInterface],
     ) {
         let at = port.at.as_ref();
         if let Some(wanted) = port.some() {
@@ -149,13 +155,19 @@ impl Reader<'_, '_> {
                 let problem = format!("is in the link pair {}", pair.pair.name);
                 self.sink.reject("ha.port", at, problem);
             }
+            let interface = interfaces.iter().find(|i| i.interface.port == *wanted);
+            if let Some(interface) = interface {
+                let problem = format!("has the interface {}", interface.interface.name);
+                self.sink.reject("ha.port", at, problem);
+            }
             if mode == Mode::Standalone {
                 self.sink
                     .warn("ha.port", at, "is not used: ha.mode is \"standalone\"");
             }
         } else if mode != Mode::Standalone && !port.given() {
             let line = s.at.as_ref().map(|at| at.line);
-            let accepted = "the name of a [[port]] that is in no link pair".to_owned();
+            let accepted =
+                "the name of a [[port]] that is in no link pair and has no interface".to_owned();
             let problem = "is missing: only \"standalone\" does without it";
             self.sink
                 .error("ha.port", line, None, problem, Some(accepted));
@@ -269,19 +281,26 @@ impl Reader<'_, '_> {
         (in_band.v, small(vlan.v))
     }
 
-    fn links(&mut self, ha: &Section<'_, '_>, pairs: usize) -> Links {
+    fn links(&mut self, ha: &Section<'_, '_>, pairs: usize, l3_ports: usize) -> Links {
         let s = ha.sub(self.sink, "ha.links");
         let interval = s.int(self.sink, "ha.links.interval_ms");
         let minimum = s.int(self.sink, "ha.links.minimum_active");
         let propagate = s.flag(self.sink, "ha.links.propagate");
         let settle = s.int(self.sink, "ha.links.settle_ms");
-        if minimum.ok && small::<usize>(minimum.v) > pairs {
+        let links = pairs + l3_ports;
+        if minimum.ok && small::<usize>(minimum.v) > links {
             let at = minimum.at.as_ref();
             let (line, written) = (at.map(|a| a.line), at.map(|a| a.written.clone()));
-            let problem = format!("is more than the link pairs, of which there are {pairs}");
-            let accepted = Some(match pairs {
+            let problem = match l3_ports {
+                0 => format!("is more than the link pairs, of which there are {pairs}"),
+                _ => format!(
+                    "is more than the link pairs and the ports with interfaces, of which there are \
+                     {pairs} and {l3_ports}"
+                ),
+            };
+            let accepted = Some(match links {
                 0 => "0 (off)".to_owned(),
-                _ => format!("0 to {pairs} (0 = off)"),
+                _ => format!("0 to {links} (0 = off)"),
             });
             self.sink
                 .error("ha.links.minimum_active", line, written, problem, accepted);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use twinline_config::{Applies, Config, Loaded};
+use twinline_config::{Applies, Config, Loaded, VirtualRouter};
 use twinline_ha::Reason;
 use twinline_wire::heartbeat::Auth;
 
@@ -113,6 +113,14 @@ fn live_part(running: &Config, new: &Config) -> Config {
     if to.insecure == from.insecure {
         to.key_file.clone_from(&from.key_file);
         to.next_key_file.clone_from(&from.next_key_file);
+    }
+    for router in &mut merged.virtual_routers {
+        let new = new.virtual_routers.iter().find(|r| r.name == router.name);
+        if let Some(new) = new
+            && ![router.priority, new.priority].contains(&VirtualRouter::OWNER)
+        {
+            router.priority = new.priority;
+        }
     }
     merged
 }
