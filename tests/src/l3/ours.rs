@@ -262,9 +262,13 @@ impl Plan {
                 text,
                 "[[virtual_router]]\nname = \"{name}\"\ninterface = \"{interface}\"\nvrid = {}\n\
                  version = {}\naddresses = {addresses:?}\ninterval_ms = {}\npreempt = {}\n\
-                 accept = {accept}\nchecksum = \"{}\"\n",
-                vrrp.vrid, vrrp.version, vrrp.interval_ms, vrrp.preempt, vrrp.checksum
+                 accept = {accept}\n",
+                vrrp.vrid, vrrp.version, vrrp.interval_ms, vrrp.preempt
             );
+            // over IPv6 and in version 2 there is one rule only
+            if vrrp.version == 3 && !vrrp.ipv6 {
+                let _ = writeln!(text, "checksum = \"{}\"", vrrp.checksum);
+            }
             if !priority_of_side {
                 let _ = writeln!(text, "priority = {}", vrrp.priority);
             }
