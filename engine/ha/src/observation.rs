@@ -90,6 +90,8 @@ pub struct RoutersSeen {
     /// Each of our virtual routers is carried by another one, whose adverts came after the
     /// heartbeats ceased: the peer lives, and only the heartbeats' path is dead (rule 12).
     pub carried_by_another: bool,
+    /// Ports with layer 3 interfaces that pass frames: they count as links (rule 18).
+    pub links_up: u16,
 }
 
 impl RoutersSeen {
@@ -97,6 +99,7 @@ impl RoutersSeen {
     pub const NONE: Self = Self {
         interfaces_up: true,
         carried_by_another: false,
+        links_up: 0,
     };
 }
 

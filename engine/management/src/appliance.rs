@@ -1,25 +1,33 @@
 //! The appliance: EAL, ports, pool, workers and the HA port, brought up from a configuration and
 //! taken down in order.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use dpdk::clock::TscClock;
 use dpdk::{
-    Eal, EalOptions, Huge, LogLevel, Pci, PciAddress, Pool, PoolOptions, Port, PortOptions,
-    RxQueue, Started, TxQueue,
+    Eal, EalOptions, Fib4, Fib6, FibOptions, Huge, LogLevel, Pci, PciAddress, Pool, PoolOptions,
+    Port, PortOptions, RxQueue, Started, TxQueue,
 };
 use netdev::Interface;
 use twinline_config::{Config, Device, Polling, Topology, Vdev};
 use twinline_dataplane as dataplane;
+use twinline_dataplane::l3::{Interface as Interface3, L3Config, L3Port, Tables};
 use twinline_dataplane::{
     Gate, Lease, MacTable, PairQueues, Worker, WorkerConfig, WorkerHandle, WorkerLinks,
 };
+use twinline_l3::InterfaceId;
 use twinline_wire::Mac;
 use twinline_wire::heartbeat::{Auth, Key, StackName};
 
 use crate::ha_port::{Destination, HaPort, Identity};
 use crate::in_band::InBand;
+use crate::l3;
+use crate::l3::forwarding::Forwarding;
+use crate::l3::kernel::Kernel;
+use crate::l3::plan::Plan;
+use crate::l3::virtual_mac::VirtualMacs;
 use crate::link_source::WatchedPort;
 
 /// Why the engine could not start.
@@ -107,6 +115,8 @@ pub struct Appliance {
     pub clock: TscClock,
     /// The frames.
     pub pool: Pool,
+    /// Layer 3, where there are interfaces: for [`crate::l3::Layer3::new`].
+    pub l3: Option<l3::Parts>,
     started: Vec<Option<Port<Started>>>,
     // Last: the EAL is cleaned up after everything that uses it.
     eal: Eal,
@@ -239,6 +249,7 @@ fn open_port(
     eal: &Eal,
     pool: &Pool,
     config: &twinline_config::Port,
+    promiscuous: bool,
 ) -> Result<OpenPort, StartError> {
     let device = config.device.dpdk_name().to_string();
     let failed = |why: String| StartError::Port {
@@ -268,9 +279,7 @@ fn open_port(
         rx_descriptors: config.rx_descriptors,
         tx_descriptors: config.tx_descriptors,
         mtu: config.mtu,
-        // A wire passes what is addressed to others; and without it a NIC would filter the
-        // multicast group of heartbeats out.
-        promiscuous: true,
+        promiscuous,
     };
     let idle = eal.take(id).map_err(|e| failed(e.to_string()))?;
     let configured = idle.configure(&options, pool).map_err(|e| {
@@ -321,7 +330,10 @@ impl Appliance {
         )?;
         let mut open = Vec::new();
         for port in &config.ports {
-            open.push(open_port(&eal, &pool, port)?);
+            // A wire passes what is addressed to others; and without it a NIC would filter the
+            // multicast group of heartbeats out. Ports of layer 3 are probed for what they need.
+            let routed = config.interfaces.iter().any(|i| i.port == port.name);
+            open.push(open_port(&eal, &pool, port, !routed)?);
         }
         let position = |name: &str| config.ports.iter().position(|p| p.name == name);
         let lost = |name: &str| StartError::Other(format!("port {name} is used twice"));
@@ -384,9 +396,20 @@ impl Appliance {
             None
         };
 
+        let mut l3 = None;
+        let mut l3_config = None;
+        if !config.interfaces.is_empty() {
+            let (parts, of) = layer3(&eal, config, &mut open)?;
+            (l3, l3_config) = (Some(parts), Some(of));
+        }
+
         let mut workers = Vec::new();
-        for (core, indices) in config.assignment() {
-            if indices.is_empty() {
+        for work in config.work() {
+            let (core, indices) = (work.core, work.link_pairs);
+            // All ports of layer 3 are one worker's: each worker that receives from one needs a
+            // transmit queue of every other, and many drivers have but one.
+            let routes = !work.l3_ports.is_empty() && l3_config.is_some();
+            if indices.is_empty() && !routes {
                 continue;
             }
             let mine = indices
@@ -394,6 +417,12 @@ impl Appliance {
                 .filter_map(|&i| queues.get_mut(i).and_then(Option::take));
             let mut of = WorkerConfig::new(mine.collect(), lease.clone(), clock);
             of.core = Some(core);
+            if routes {
+                of.l3 = l3_config.take();
+                if let Some(parts) = &mut l3 {
+                    parts.worker = workers.len();
+                }
+            }
             of.in_band = in_band.is_some();
             of.polling = match config.lcores.polling {
                 Polling::Busy => dataplane::Polling::Busy,
@@ -422,6 +451,7 @@ impl Appliance {
             lease,
             clock,
             pool,
+            l3,
             started,
             eal,
         })
@@ -472,6 +502,94 @@ impl Appliance {
         // Frames still in rings go back to the pool before the EAL is cleaned up.
         drop(self.eal);
     }
+}
+
+/// What layer 3 needs of the machine: its ports' queues go to a worker.
+fn layer3(
+    eal: &Eal,
+    config: &Config,
+    open: &mut [OpenPort],
+) -> Result<(l3::Parts, L3Config), StartError> {
+    let other = |error: String| StartError::Other(format!("layer 3: {error}"));
+    let plan = Plan::new(config, |port| open.get(port).map(|port| port.mac))
+        .map_err(|error| other(error.to_string()))?;
+    let numbers = Forwarding::numbers(&plan);
+    // Each interface, route and virtual router has a few prefixes, each neighbour one.
+    let virtuals: usize = plan
+        .routers
+        .iter()
+        .map(|r| r.settings.addresses.len())
+        .sum();
+    let routes = numbers + plan.interfaces.len() * 8 + virtuals + 1024;
+    let routes = u32::try_from(routes).unwrap_or(u32::MAX);
+    let fib4 = Fib4::new(
+        eal,
+        &FibOptions {
+            routes,
+            ..FibOptions::ipv4("routes4")
+        },
+    )?;
+    let fib6 = Fib6::new(
+        eal,
+        &FibOptions {
+            routes,
+            ..FibOptions::ipv6("routes6")
+        },
+    )?;
+    let interfaces = plan.interfaces.iter().map(|interface| Interface3 {
+        port: u16::try_from(interface.port).unwrap_or(u16::MAX),
+        vlan: interface.vlan,
+        mac: interface.mac.into(),
+        mtu: interface.mtu,
+    });
+    let (reader4, reader6) = (fib4.reader(), fib6.reader());
+    let tables = Tables::new(interfaces.collect(), reader4, reader6, numbers);
+    let numbers = tables.adjacencies.len();
+    let tables = Arc::new(tables);
+    let gate = Arc::new(Gate::new());
+
+    let mut ports = Vec::new();
+    let mut macs = BTreeMap::new();
+    for (index, port) in open.iter_mut().enumerate() {
+        let on_it = (0..).map(InterfaceId).zip(&plan.interfaces);
+        let on_it: Vec<InterfaceId> = on_it
+            .filter(|(_, interface)| interface.port == index)
+            .map(|(id, _)| id)
+            .collect();
+        if on_it.is_empty() {
+            continue;
+        }
+        let name = port.watched.name.clone();
+        let (rx, tx) = port
+            .queues
+            .take()
+            .ok_or_else(|| StartError::Other(format!("port {name} is used twice")))?;
+        ports.push(L3Port {
+            index: u16::try_from(index).unwrap_or(u16::MAX),
+            rx: Some(rx),
+            tx,
+            mac: port.mac.into(),
+        });
+        let here = plan.routers.iter().filter(|r| on_it.contains(&r.interface));
+        let wanted: Vec<Mac> = here
+            .map(|r| r.settings.vrid.mac(r.settings.family()))
+            .collect();
+        let handle = port.watched.handle().clone();
+        macs.insert(index, VirtualMacs::probe(name, handle, &wanted));
+    }
+    let kernel = Kernel::new(&plan).map_err(|error| StartError::Other(error.to_string()))?;
+    let of = L3Config::new(ports, tables.clone(), gate.clone());
+    let parts = l3::Parts {
+        plan,
+        fibs: (fib4, fib6),
+        tables,
+        numbers,
+        gate,
+        worker: 0,
+        macs,
+        kernel,
+    };
+    Ok((parts, of))
 }
 
 fn identity(config: &Config, boot: u64, mac: Mac) -> Result<Identity, StartError> {

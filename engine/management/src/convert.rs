@@ -124,6 +124,7 @@ fn unfit_out(unfit: Option<ha::UnfitReason>) -> u8 {
         Some(ha::UnfitReason::LinksBelowMinimum) => 1,
         Some(ha::UnfitReason::WorkerStalled) => 2,
         Some(ha::UnfitReason::CardNotInline) => 3,
+        Some(ha::UnfitReason::InterfaceDown) => 4,
     }
 }
 
@@ -132,6 +133,7 @@ fn unfit_in(code: u8) -> Option<ha::UnfitReason> {
         1 => Some(ha::UnfitReason::LinksBelowMinimum),
         2 => Some(ha::UnfitReason::WorkerStalled),
         3 => Some(ha::UnfitReason::CardNotInline),
+        4 => Some(ha::UnfitReason::InterfaceDown),
         _ => None,
     }
 }
@@ -235,11 +237,31 @@ pub fn macs_out(chunk: &ha::MacChunk) -> frame::MacChunk {
     }
 }
 
+/// A share of the table of neighbours, for the wire.
+#[must_use]
+pub fn neighbours_out(chunk: &ha::NeighbourChunk) -> frame::NeighbourChunk {
+    let mut neighbours = ArrayVec::new();
+    let all = chunk.neighbours.iter().take(frame::MAX_NEIGHBOURS);
+    neighbours.extend(all.map(|&(ip, mac)| (ip, wire::Mac::from(mac))));
+    frame::NeighbourChunk {
+        interface: chunk.interface,
+        neighbours,
+    }
+}
+
 /// A parsed frame, for the decisions.
 #[must_use]
 pub fn message_in(parsed: &frame::Parsed) -> ha::Message {
     let body = match &parsed.body {
         frame::Body::Heartbeat(heartbeat) => Body::Heartbeat(heartbeat_in(heartbeat)),
+        frame::Body::NeighbourChunk(chunk) => Body::Neighbours(ha::NeighbourChunk {
+            interface: chunk.interface,
+            neighbours: chunk
+                .neighbours
+                .iter()
+                .map(|&(ip, mac)| (ip, mac.into()))
+                .collect(),
+        }),
         frame::Body::MacChunk(chunk) => Body::Macs(ha::MacChunk {
             pair: chunk.pair,
             side: side_in(chunk.side),

@@ -21,8 +21,8 @@ use twinline_dataplane::Inject;
 use twinline_ha::events::{Alarm, Subject};
 use twinline_ha::link_pairs::PairLinks;
 use twinline_ha::{
-    Action, Event, Learned, Node, NodeConfig, Observation, Reason, Request, Side, Time,
-    WorkerProgress,
+    Action, Event, Learned, Node, NodeConfig, Observation, Reason, Request, RoutersSeen, Side,
+    Time, WorkerProgress,
 };
 use twinline_wire::announce;
 
@@ -31,6 +31,7 @@ use crate::card_finder;
 use crate::cards::CardHandle;
 use crate::convert;
 use crate::in_band::Outgoing;
+use crate::l3::{Around, Layer3};
 use crate::state_file::{self, StateWriter};
 use crate::status;
 use bypass::CardLook;
@@ -98,6 +99,9 @@ pub struct ManagementCore {
     waiting: BTreeMap<u64, Call>,
     gate_epochs: Vec<Option<u32>>,
     injected: Vec<u64>,
+    /// `None` without interfaces.
+    pub(crate) l3: Option<Layer3>,
+    l3_links_due: Time,
     exit: bool,
 }
 
@@ -132,7 +136,14 @@ impl ManagementCore {
         let state = StateWriter::spawn(path.clone())
             .map_err(|error| StartError::Other(format!("state file's thread: {error}")))?;
         let boot = new_boot_id();
-        let appliance = Appliance::bring_up(&config, boot, auth)?;
+        let mut appliance = Appliance::bring_up(&config, boot, auth)?;
+        let l3 = appliance
+            .l3
+            .take()
+            .map(|parts| Layer3::new(parts, Time::ZERO));
+        let l3 = l3
+            .transpose()
+            .map_err(|error| StartError::Other(format!("layer 3: {error}")))?;
         let zero = Instant::now();
         let node = Node::new(
             NodeConfig {
@@ -169,6 +180,8 @@ impl ManagementCore {
             state_failure: None,
             zero,
             links_due: Time::ZERO,
+            l3,
+            l3_links_due: Time::ZERO,
             next_request: STOP_ID,
             waiting: BTreeMap::new(),
             exit: false,
@@ -203,6 +216,7 @@ impl ManagementCore {
             let drained = self.tick(&requests);
             std::thread::sleep(if drained { self.pause() } else { BREATH });
         }
+        self.l3_do(|l3, now, around| l3.shut_down(now, around));
         for (_, call) in std::mem::take(&mut self.waiting) {
             call.answer(Reply::Error {
                 message: "the engine has stopped".into(),
@@ -223,8 +237,13 @@ impl ManagementCore {
     /// A tick, or less where the node wants to see the world sooner.
     fn pause(&self) -> Duration {
         let tick = (self.node.settings().interval / 10).clamp(TICK_MIN, TICK_MAX);
-        let wanted = self.node.next_deadline().since(self.now());
-        wanted.clamp(TICK_MIN, tick)
+        let now = self.now();
+        let wanted = self.node.next_deadline().since(now);
+        let l3 = self
+            .l3
+            .as_ref()
+            .map_or(Duration::MAX, |l3| l3.patience(now));
+        wanted.min(l3).clamp(TICK_MIN, tick)
     }
 
     /// Now, on the node's clock.
@@ -281,6 +300,8 @@ impl ManagementCore {
             None => true,
         };
         self.set_waiting_ports();
+        self.poll_l3_links();
+        self.l3_do(|l3, now, around| l3.turn(now, around));
         let links = self.poll_links();
         let cards = self.look_at_cards();
         let gates_adopted = self
@@ -288,10 +309,15 @@ impl ManagementCore {
             .pairs
             .iter()
             .zip(&self.gate_epochs)
-            .all(|(pair, epoch)| epoch.is_some_and(|epoch| pair.gate.is_adopted(epoch)));
+            .all(|(pair, epoch)| epoch.is_some_and(|epoch| pair.gate.is_adopted(epoch)))
+            && self.l3.as_ref().is_none_or(Layer3::gate_adopted);
         // The counter before the clock: a lease computed from a later `now` would end too late.
         let tsc = tsc_now();
         let now = self.now();
+        let routers = match &self.l3 {
+            Some(l3) => l3.seen(now, &self.node),
+            None => RoutersSeen::NONE,
+        };
         let actions = self.node.step(&Observation {
             now,
             unix_ms: unix_ms(),
@@ -304,12 +330,14 @@ impl ManagementCore {
             announcements_pending,
             workers: &progress,
             learned: &learned,
+            routers,
             bytes,
             requests,
         });
         for action in actions {
             self.carry_out(action, now, tsc);
         }
+        self.l3_do(|l3, now, around| l3.follow(now, around));
         while let Some(report) = self.state.report() {
             if let Some(over) = self.state_failure.take() {
                 self.node.set_alarm(Alarm::StateFile(over), false);
@@ -320,6 +348,40 @@ impl ManagementCore {
             }
         }
         drained
+    }
+
+    /// Something about layer 3, with what it needs.
+    fn l3_do(&mut self, act: impl FnOnce(&mut Layer3, Time, &mut Around<'_>)) {
+        let now = self.now();
+        let Some(l3) = &mut self.l3 else {
+            return;
+        };
+        let mut around = Around {
+            workers: &mut self.appliance.workers,
+            injected: &mut self.injected,
+            pool: &self.appliance.pool,
+            node: &mut self.node,
+        };
+        act(l3, now, &mut around);
+    }
+
+    /// The ports of layer 3 are polled as often as link pairs are.
+    fn poll_l3_links(&mut self) {
+        let now = self.now();
+        let Some(l3) = &self.l3 else {
+            return;
+        };
+        if now < self.l3_links_due {
+            return;
+        }
+        self.l3_links_due = now + self.node.settings().links_interval;
+        let ports = &mut self.appliance.ports;
+        let carriers: Vec<(usize, bool)> = l3
+            .ports()
+            .map(|port| (port, ports.get_mut(port).is_some_and(|p| p.carrier())))
+            .collect();
+        let recovery = self.node.settings().recovery_threshold;
+        self.l3_do(|l3, now, around| l3.poll_links(now, recovery, &carriers, around));
     }
 
     fn poll_links(&mut self) -> Option<Vec<PairLinks>> {
@@ -374,7 +436,28 @@ impl ManagementCore {
                     }
                 }
             }
+            Action::SendNeighbours {
+                seq,
+                chunk,
+                in_band,
+            } => {
+                if let Some(ha) = &mut self.appliance.ha {
+                    ha.send_neighbours(seq, &chunk);
+                    if let Some(path) = self.appliance.in_band.as_mut().filter(|_| in_band) {
+                        let out = path.neighbours(now, seq, &chunk, ha.auth());
+                        self.send_in_band(out);
+                    }
+                }
+            }
+            Action::TakeNeighbours(chunk) => {
+                if let Some(l3) = &mut self.l3 {
+                    l3.take_neighbours(now, &chunk);
+                }
+            }
             Action::SetGates(mode) => {
+                if let Some(l3) = &mut self.l3 {
+                    l3.set_gate(mode);
+                }
                 let mode = convert::gate_mode(mode);
                 for (pair, epoch) in self.appliance.pairs.iter().zip(&mut self.gate_epochs) {
                     *epoch = Some(pair.gate.set(mode));

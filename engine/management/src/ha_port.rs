@@ -205,6 +205,14 @@ impl HaPort {
         });
     }
 
+    /// Sends a share of the table of neighbours to every peer.
+    pub fn send_neighbours(&mut self, seq: u64, chunk: &ha::NeighbourChunk) {
+        let frame = convert::neighbours_out(chunk);
+        self.send(seq, |buffer, header, addressing, auth| {
+            frame.emit(buffer, header, addressing, auth)
+        });
+    }
+
     fn send<E: std::fmt::Display>(
         &mut self,
         seq: u64,

@@ -197,6 +197,20 @@ impl InBand {
         })
     }
 
+    /// The frames that say this share of the table of neighbours.
+    pub fn neighbours(
+        &mut self,
+        now: Time,
+        seq: u64,
+        chunk: &ha::NeighbourChunk,
+        auth: &Auth,
+    ) -> Vec<Outgoing> {
+        let frame = convert::neighbours_out(chunk);
+        self.say(now, seq, |buffer, header| {
+            frame.emit_payload(buffer, header, auth)
+        })
+    }
+
     fn say(
         &mut self,
         now: Time,

@@ -13,6 +13,7 @@ pub mod core;
 pub mod ha_port;
 pub mod in_band;
 pub mod ixgbe_card;
+pub mod l3;
 pub mod link_source;
 pub mod state_file;
 pub mod status;

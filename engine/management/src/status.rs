@@ -467,6 +467,12 @@ pub fn event(config: &Config, event: &Event) -> control::Event {
             to.to_string(),
             String::new(),
         ),
+        Subject::VirtualRouter { name, from, to } => (
+            format!("virtual router {name}"),
+            (*from).into(),
+            (*to).into(),
+            String::new(),
+        ),
         Subject::Flap { count } => (
             "flaps".into(),
             String::new(),

@@ -61,7 +61,8 @@ impl Node {
             self.settings.minimum_active_links,
             self.settings.recovery_threshold,
         );
-        self.link_fitness.poll(self.pairs_up(), minimum, recovery);
+        let up = self.pairs_up().saturating_add(self.routers.links_up);
+        self.link_fitness.poll(up, minimum, recovery);
     }
 
     /// A worker that hangs makes us unfit.

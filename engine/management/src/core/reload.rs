@@ -92,6 +92,7 @@ impl ManagementCore {
             )
         };
         self.node.record_note(text, Reason::Reloaded);
+        self.l3_do(|l3, now, around| l3.reload(now, &merged, around));
         self.config = merged;
     }
 }

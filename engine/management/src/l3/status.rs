@@ -1,0 +1,1 @@
+//! What consoles are shown of layer 3.
