@@ -69,6 +69,12 @@ pub struct Deviations {
 /// Whether both engines fit into the hugepages that are free now.
 #[must_use]
 pub fn hugepages_suffice() -> bool {
+    hugepages_suffice_for(MEMORY_MB)
+}
+
+/// Whether two engines of `memory_mb` MiB each fit into the hugepages that are free now.
+#[must_use]
+pub fn hugepages_suffice_for(memory_mb: u64) -> bool {
     let read = |name: &str| -> u64 {
         let path = format!("/sys/kernel/mm/hugepages/hugepages-2048kB/{name}");
         fs::read_to_string(path)
@@ -76,7 +82,7 @@ pub fn hugepages_suffice() -> bool {
             .and_then(|s| s.trim().parse().ok())
             .unwrap_or(0)
     };
-    !hugetlbfs_mounts().is_empty() && read("free_hugepages") * 2 >= 2 * MEMORY_MB + 64
+    !hugetlbfs_mounts().is_empty() && read("free_hugepages") * 2 >= 2 * memory_mb + 64
 }
 
 /// Looks for the engine binary: `named`, else `TWINLINE_BIN`, else beside this program, else in

@@ -37,7 +37,7 @@ fn play_all() -> Result<Vec<SceneResult>> {
         threshold: 5,
         preempt_delay_s: 60,
         in_band: false,
-        huge: engine::hugepages_suffice(),
+        huge: engine::hugepages_suffice_for(ours::MEMORY_MB),
         cores: ours::cores(),
     };
     let mut lab = Lab::up_routed(&binary, settings)?;

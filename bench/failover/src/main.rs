@@ -20,6 +20,7 @@ use crate::twinline::{THRESHOLD, Twinline};
 use clap::{Parser, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use twinline_tests::l3::ours;
 use twinline_tests::{LabError, Result, engine, guard, netns, run};
 
 /// Intervals from which on a run takes so long that fewer of them do, and nothing is watched.
@@ -250,9 +251,14 @@ fn bench(arguments: &Arguments) -> Result<bool> {
             keepalived::VERSION
         );
     }
+    let suffice = if arguments.l3 {
+        engine::hugepages_suffice_for(ours::MEMORY_MB)
+    } else {
+        engine::hugepages_suffice()
+    };
     let means = Means {
         engine: engine::find(arguments.engine.as_deref())?,
-        huge: !arguments.no_huge && engine::hugepages_suffice(),
+        huge: !arguments.no_huge && suffice,
         arguments,
     };
     let load_before = load_average();

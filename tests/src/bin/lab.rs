@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use twinline_tests::engine::{self, Settings};
 use twinline_tests::judge::SceneResult;
+use twinline_tests::l3::ours;
 use twinline_tests::lab::Lab;
 use twinline_tests::scenes::{self, Scene};
 use twinline_tests::topology::{CLIENT_IP, Side, routed};
@@ -128,12 +129,17 @@ fn clean() {
 
 fn settings(options: &Options) -> Settings {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let suffice = if options.l3 {
+        engine::hugepages_suffice_for(ours::MEMORY_MB)
+    } else {
+        engine::hugepages_suffice()
+    };
     Settings {
         interval_ms: options.interval_ms,
         threshold: options.threshold,
         preempt_delay_s: options.preempt_delay_s,
         in_band: options.in_band,
-        huge: !options.no_huge && engine::hugepages_suffice(),
+        huge: !options.no_huge && suffice,
         cores: (0, u32::from(cores > 1)),
     }
 }

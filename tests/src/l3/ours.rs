@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Memory of one engine, in MiB.
-const MEMORY_MB: u64 = 64;
+/// Memory of one engine, in MiB: the two forwarding tables take 32 each.
+pub const MEMORY_MB: u64 = 192;
 /// How long an engine may take until it answers.
 const READY: Duration = Duration::from_secs(20);
 
@@ -118,7 +118,8 @@ impl Plan {
             interval_ms: 50,
             threshold: 5,
             preempt_delay_s: 0,
-            huge: engine::hugepages_suffice(),
+            // several beds may be there at a time
+            huge: false,
             cores: cores(),
             interfaces: vec![lan],
             routers: vec![Virtual {
@@ -169,7 +170,7 @@ impl Plan {
             interval_ms,
             threshold,
             preempt_delay_s: 2,
-            huge: engine::hugepages_suffice(),
+            huge: engine::hugepages_suffice_for(MEMORY_MB),
             cores: cores(),
             interfaces: vec![Self::leg(side, "lan"), Self::leg(side, "wan")],
             routers,
