@@ -61,7 +61,12 @@ fn play(makers: [Maker; 2], better: Side, vrrp: &Vrrp) -> Result<Contest> {
         return Ok(contest);
     }
     let worse = better.other();
-    contest.start_and_lead(worse)?;
+    if vrrp.unicast {
+        // nobody hears it: its peer is not there to be resolved yet
+        contest.start(worse)?;
+    } else {
+        contest.start_and_lead(worse)?;
+    }
     if vrrp.preempt {
         contest.start_and_lead(better)?;
     } else {
