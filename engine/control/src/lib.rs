@@ -13,12 +13,17 @@ mod line;
 pub mod render;
 mod reply;
 mod request;
+mod routing;
 mod server;
 mod status;
 
 pub use client::{Client, ClientError};
 pub use reply::{Payload, Reply};
 pub use request::Request;
+pub use routing::{
+    HeardRouter, InterfaceStatus, InterfacesStatus, NeighbourStatus, RouteStatus,
+    VirtualRouterCounters, VirtualRouterStatus, VirtualRoutersStatus,
+};
 pub use server::{BindError, Call, Limits, Server};
 pub use status::{
     Alarm, BypassStatus, ConfigStatus, DirectionStatus, Event, HaStatus, Lateness, LegStatus,

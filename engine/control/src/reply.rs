@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::routing::{InterfacesStatus, NeighbourStatus, RouteStatus, VirtualRoutersStatus};
 use crate::status::{BypassStatus, ConfigStatus, Event, HaStatus, LinkPairStatus, PortStatus};
 
 /// The engine's answer: `{"result":"ok","body":{"kind":"ha","data":{...}}}`.
@@ -34,6 +35,14 @@ pub enum Payload {
     Events(Vec<Event>),
     /// To `show_bypass`.
     Bypass(Vec<BypassStatus>),
+    /// To `show_virtual_routers`.
+    VirtualRouters(VirtualRoutersStatus),
+    /// To `show_interfaces`.
+    Interfaces(InterfacesStatus),
+    /// To `show_neighbours`.
+    Neighbours(Vec<NeighbourStatus>),
+    /// To `show_routes`.
+    Routes(Vec<RouteStatus>),
     /// To `show_config`.
     Config(ConfigStatus),
     /// To a command: what was done, one line.
@@ -55,6 +64,10 @@ impl Payload {
             Payload::LinkPairs(pairs) => serde_json::to_string_pretty(pairs),
             Payload::Events(events) => serde_json::to_string_pretty(events),
             Payload::Bypass(cards) => serde_json::to_string_pretty(cards),
+            Payload::VirtualRouters(routers) => serde_json::to_string_pretty(routers),
+            Payload::Interfaces(interfaces) => serde_json::to_string_pretty(interfaces),
+            Payload::Neighbours(neighbours) => serde_json::to_string_pretty(neighbours),
+            Payload::Routes(routes) => serde_json::to_string_pretty(routes),
             Payload::Config(config) => serde_json::to_string_pretty(config),
             Payload::Done { message } => {
                 serde_json::to_string_pretty(&serde_json::json!({ "message": message }))

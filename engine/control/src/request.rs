@@ -18,6 +18,14 @@ pub enum Request {
     },
     /// Bypass cards: what they can do, what they were told, what they show.
     ShowBypass,
+    /// Virtual routers: their states, whom they hear, what they counted.
+    ShowVirtualRouters,
+    /// Interfaces of layer 3: links, addresses, exception devices, the slow path's counters.
+    ShowInterfaces,
+    /// Neighbours on all interfaces.
+    ShowNeighbours,
+    /// Connected and static routes.
+    ShowRoutes,
     /// The configuration in force.
     ShowConfig,
     /// Hand over to the peer in an orderly way (rule 8).
@@ -62,12 +70,16 @@ pub enum Request {
 
 impl Request {
     /// Every command, as `cmd` names it.
-    pub const COMMANDS: [&'static str; 13] = [
+    pub const COMMANDS: [&'static str; 17] = [
         "show_ha",
         "show_ports",
         "show_link_pairs",
         "show_events",
         "show_bypass",
+        "show_virtual_routers",
+        "show_interfaces",
+        "show_neighbours",
+        "show_routes",
         "show_config",
         "ha_switchover",
         "ha_suspend",
@@ -102,6 +114,10 @@ impl Request {
             | Request::ShowLinkPairs
             | Request::ShowEvents { .. }
             | Request::ShowBypass
+            | Request::ShowVirtualRouters
+            | Request::ShowInterfaces
+            | Request::ShowNeighbours
+            | Request::ShowRoutes
             | Request::ShowConfig => false,
             Request::HaSwitchover {}
             | Request::HaSuspend { .. }

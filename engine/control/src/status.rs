@@ -181,8 +181,11 @@ pub struct PortStatus {
     pub device: String,
     /// DPDK's driver.
     pub driver: String,
-    /// What it is used for: `lan of PAIR`, `wan of PAIR`, `ha`.
+    /// What it is used for: `lan of PAIR`, `wan of PAIR`, `ha`, `interface NAME, NAME`.
     pub used_for: String,
+    /// How it receives what is sent to virtual MAC addresses: `filter` or `promiscuous`; `None`
+    /// where it has no interface.
+    pub virtual_mac: Option<String>,
     /// Its MAC address.
     pub mac: String,
     /// Link is up.
@@ -197,6 +200,10 @@ pub struct PortStatus {
     pub counters: PortCounters,
     /// Packets that we dropped here, by cause.
     pub drops: BTreeMap<String, u64>,
+    /// Packets that we forwarded from here at layer 3, by family: `IPv4`, `IPv6`.
+    pub forwarded: BTreeMap<String, u64>,
+    /// Frames of layer 3 that went to the management core, by reason.
+    pub punted: BTreeMap<String, u64>,
 }
 
 /// A port's counters since the engine's start.

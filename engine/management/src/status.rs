@@ -10,6 +10,7 @@ use twinline_control::{
     BypassStatus, ConfigStatus, DirectionStatus, HaStatus, LegStatus, LinkPairStatus, PathStatus,
     Payload, PeerStatus, PortCounters, PortStatus, Request,
 };
+use twinline_dataplane::l3::{L3Drop, L3PortSnapshot, L3Punt};
 use twinline_dataplane::{PairSnapshot, SideSnapshot};
 use twinline_ha::events::{Alarm, Subject};
 use twinline_ha::message::Flags;
@@ -17,6 +18,7 @@ use twinline_ha::peer::Peer;
 use twinline_ha::{Event, Mode, Path, Side, Time, Topology};
 
 use crate::core::ManagementCore;
+use crate::l3::Layer3;
 
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -33,12 +35,28 @@ fn hex(value: u64) -> String {
 /// The answer to a `show` request; `None` for requests that show nothing.
 #[must_use]
 pub fn payload(core: &ManagementCore, request: &Request) -> Option<Payload> {
+    let l3 = core.l3.as_ref();
     Some(match request {
         Request::ShowHa => Payload::Ha(Box::new(ha(core))),
         Request::ShowPorts => Payload::Ports(ports(core)),
         Request::ShowLinkPairs => Payload::LinkPairs(link_pairs(core)),
         Request::ShowEvents { last } => Payload::Events(events(core, *last)),
         Request::ShowBypass => Payload::Bypass(bypass(core)),
+        Request::ShowVirtualRouters => Payload::VirtualRouters(
+            l3.map(|l3| l3.virtual_routers(core.now()))
+                .unwrap_or_default(),
+        ),
+        Request::ShowInterfaces => {
+            let port = |port: usize| {
+                let of = core.config.ports.get(port);
+                of.map(|port| port.name.clone()).unwrap_or_default()
+            };
+            Payload::Interfaces(l3.map(|l3| l3.interfaces(port)).unwrap_or_default())
+        }
+        Request::ShowNeighbours => {
+            Payload::Neighbours(l3.map(|l3| l3.neighbours(core.now())).unwrap_or_default())
+        }
+        Request::ShowRoutes => Payload::Routes(l3.map(Layer3::routes).unwrap_or_default()),
         Request::ShowConfig => Payload::Config(config(core)),
         _ => return None,
     })
@@ -317,12 +335,27 @@ fn ports(core: &ManagementCore) -> Vec<PortStatus> {
                 dropped = snapshot.map(|s| drops(&s.wan)).unwrap_or_default();
             }
         }
+        let mut forwarded = BTreeMap::new();
+        let mut punted = BTreeMap::new();
+        if let Some(l3) = core.l3.as_ref().filter(|l3| l3.method(index).is_some()) {
+            used_for = format!("interface {}", l3.names_on(index).join(", "));
+            if let Some(snapshot) = routed(core, index) {
+                let causes = L3Drop::ALL.iter().map(|&c| (c.name(), snapshot.drops(c)));
+                dropped = some(causes);
+                let reasons = L3Punt::ALL.iter().map(|&p| (p.name(), snapshot.punts(p)));
+                punted = some(reasons);
+                let families = [("IPv4", snapshot.forwarded4), ("IPv6", snapshot.forwarded6)];
+                forwarded = some(families.into_iter());
+            }
+        }
+        let virtual_mac = core.l3.as_ref().and_then(|l3| l3.method(index));
         let stats = handle.stats().ok();
         list.push(PortStatus {
             name: port.name.clone(),
             device,
             driver: handle.info().map(|i| i.driver).unwrap_or_default(),
             used_for,
+            virtual_mac: virtual_mac.map(|method| method.to_string()),
             mac: handle.mac().map(|m| m.to_string()).unwrap_or_default(),
             link_up: port.last_carrier(),
             carrier_source: port.carrier_source(),
@@ -339,9 +372,28 @@ fn ports(core: &ManagementCore) -> Vec<PortStatus> {
                 rx_no_buffer: s.rx_no_mbuf,
             }),
             drops: dropped,
+            forwarded,
+            punted,
         });
     }
     list
+}
+
+/// Those that were counted at all.
+fn some<'a>(all: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> {
+    let some = all.filter(|(_, count)| *count > 0);
+    some.map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+/// What the workers counted at a port of layer 3.
+fn routed(core: &ManagementCore, port: usize) -> Option<L3PortSnapshot> {
+    let snapshots = core.appliance.workers.iter();
+    let all = snapshots.flat_map(|w| w.links.counters.snapshot().l3);
+    let of = all.filter(|found| usize::from(found.index) == port);
+    of.reduce(|mut sum, more| {
+        sum.add(&more);
+        sum
+    })
 }
 
 fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {

@@ -58,6 +58,14 @@ enum Show {
         #[arg(long, value_name = "N")]
         last: Option<u32>,
     },
+    /// Virtual routers: their states, whom they hear, what they counted.
+    VirtualRouters,
+    /// Interfaces of layer 3: links, addresses, exception devices, the slow path's counters.
+    Interfaces,
+    /// Neighbours on all interfaces.
+    Neighbours,
+    /// Connected and static routes.
+    Routes,
     /// The configuration in force.
     Config,
 }
@@ -142,6 +150,10 @@ impl Noun {
             Self::Show(Show::Ports) => Request::ShowPorts,
             Self::Show(Show::LinkPairs) => Request::ShowLinkPairs,
             Self::Show(Show::Events { last }) => Request::ShowEvents { last: *last },
+            Self::Show(Show::VirtualRouters) => Request::ShowVirtualRouters,
+            Self::Show(Show::Interfaces) => Request::ShowInterfaces,
+            Self::Show(Show::Neighbours) => Request::ShowNeighbours,
+            Self::Show(Show::Routes) => Request::ShowRoutes,
             Self::Show(Show::Config) => Request::ShowConfig,
             Self::Ha(Ha::Switchover) => Request::HaSwitchover {},
             Self::Ha(Ha::Suspend { force }) => Request::HaSuspend { force: *force },

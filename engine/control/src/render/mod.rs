@@ -8,6 +8,7 @@ mod events;
 mod ha;
 mod link_pairs;
 mod ports;
+mod routing;
 mod table;
 mod units;
 
@@ -18,6 +19,7 @@ pub use events::events;
 pub use ha::ha;
 pub use link_pairs::link_pairs;
 pub use ports::ports;
+pub use routing::{interfaces, neighbours, routes, virtual_routers};
 
 /// Text for any payload.
 #[must_use]
@@ -28,6 +30,10 @@ pub fn payload(payload: &Payload) -> String {
         Payload::LinkPairs(list) => link_pairs(list),
         Payload::Events(list) => events(list),
         Payload::Bypass(list) => bypass(list),
+        Payload::VirtualRouters(status) => virtual_routers(status),
+        Payload::Interfaces(status) => interfaces(status),
+        Payload::Neighbours(list) => neighbours(list),
+        Payload::Routes(list) => routes(list),
         Payload::Config(status) => config(status),
         Payload::Done { message } => format!("{}\n", table::clean(message)),
     }
@@ -83,6 +89,20 @@ mod tests {
             Payload::Events(vec![Default::default()]),
             Payload::Bypass(vec![]),
             Payload::Bypass(vec![Default::default()]),
+            Payload::VirtualRouters(Default::default()),
+            Payload::VirtualRouters(crate::VirtualRoutersStatus {
+                routers: vec![Default::default()],
+                ..Default::default()
+            }),
+            Payload::Interfaces(Default::default()),
+            Payload::Interfaces(crate::InterfacesStatus {
+                interfaces: vec![Default::default()],
+                ..Default::default()
+            }),
+            Payload::Neighbours(vec![]),
+            Payload::Neighbours(vec![Default::default()]),
+            Payload::Routes(vec![]),
+            Payload::Routes(vec![Default::default()]),
             Payload::Config(Default::default()),
         ] {
             let text = payload(&empty);

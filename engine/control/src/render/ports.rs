@@ -56,7 +56,27 @@ pub fn ports(list: &[PortStatus]) -> String {
             drops(&port.drops),
         ]);
     }
-    format!("{}\n{}", links.text(), counters.text())
+    let text = format!("{}\n{}", links.text(), counters.text());
+    if list.iter().all(|port| port.virtual_mac.is_none()) {
+        return text;
+    }
+    let mut routed = Table::new(&[
+        ("PORT", Left),
+        ("VIRTUAL MAC", Left),
+        ("FORWARDED", Left),
+        ("PUNTED", Left),
+    ]);
+    for port in list {
+        if let Some(method) = &port.virtual_mac {
+            routed.row(vec![
+                or_dash(&port.name),
+                or_dash(method),
+                drops(&port.forwarded),
+                drops(&port.punted),
+            ]);
+        }
+    }
+    format!("{text}\n{}", routed.text())
 }
 
 /// A link's state, and whose doing it is.
@@ -83,6 +103,23 @@ pub(super) fn drops(drops: &std::collections::BTreeMap<String, u64>) -> String {
 mod tests {
     use super::*;
     use crate::PortCounters;
+
+    #[test]
+    fn ports_of_layer_3_have_a_third_table() {
+        let port = PortStatus {
+            name: "p0".into(),
+            virtual_mac: Some("promiscuous".into()),
+            forwarded: [("IPv4".into(), 9), ("IPv6".into(), 0)].into(),
+            punted: [("arp".into(), 2), ("vrrp".into(), 5)].into(),
+            ..PortStatus::default()
+        };
+        let expected = "\
+PORT  VIRTUAL MAC  FORWARDED  PUNTED
+p0    promiscuous  IPv4 9     arp 2, vrrp 5
+";
+        let text = ports(&[PortStatus::default(), port]);
+        assert!(text.ends_with(&format!("\n\n{expected}")), "{text}");
+    }
 
     #[test]
     fn ports_are_two_tables() {

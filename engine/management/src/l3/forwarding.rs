@@ -44,6 +44,14 @@ pub struct Known {
     pub interface: InterfaceId,
 }
 
+impl Known {
+    /// The prefix without the bits behind it.
+    #[must_use]
+    pub fn network(&self) -> Prefix {
+        Prefix::new(network(&self.prefix), self.prefix.length()).unwrap_or(self.prefix)
+    }
+}
+
 /// What is written, so that it can be changed.
 #[derive(Debug, Default)]
 pub struct Forwarding {
