@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tests packages.sh, qemu.sh and rust.sh with fake tools on PATH: nothing is installed, nothing is fetched.
+# Tests packages.sh, qemu.sh, interop.sh and rust.sh with fake tools on PATH: nothing is installed, nothing is fetched.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -185,6 +185,30 @@ run qemu.sh
 expect "qemu.sh: not root: says so" says "run as root on Debian"
 run qemu.sh --wrong
 expect "qemu.sh: wrong option: exit 2" code_is 2
+
+# --- interop.sh
+
+debian
+for package in keepalived frr tshark arping ndisc6 iputils-ping iperf3; do echo "$package"; done >>"$work/installed"
+run interop.sh
+expect "interop.sh: all there: silent" silent
+expect "interop.sh: all there: exit 0" code_is 0
+without frr
+run interop.sh --check
+expect "interop.sh --check: exit 1" code_is 1
+expect "interop.sh --check: names what is missing" says "missing: frr"
+expect "interop.sh --check: calls no apt-get" logged apt-get 0
+fake systemctl <<'F'
+echo "systemctl $*" >>"$WORK/log"
+F
+run interop.sh
+expect "interop.sh: exit 0" code_is 0
+expect "interop.sh: exactly what is missing" logged "install frr" 1
+expect "interop.sh: FRR's service stays off" logged "systemctl disable --now frr" 1
+run interop.sh
+expect "interop.sh again: leaves the service alone" logged systemctl 1
+run interop.sh --wrong
+expect "interop.sh: wrong option: exit 2" code_is 2
 
 # --- rust.sh
 

@@ -69,6 +69,12 @@ pub struct Deviations {
 /// Whether both engines fit into the hugepages that are free now.
 #[must_use]
 pub fn hugepages_suffice() -> bool {
+    hugepages_suffice_for(MEMORY_MB)
+}
+
+/// Whether two engines of `memory_mb` MiB each fit into the hugepages that are free now.
+#[must_use]
+pub fn hugepages_suffice_for(memory_mb: u64) -> bool {
     let read = |name: &str| -> u64 {
         let path = format!("/sys/kernel/mm/hugepages/hugepages-2048kB/{name}");
         fs::read_to_string(path)
@@ -76,7 +82,7 @@ pub fn hugepages_suffice() -> bool {
             .and_then(|s| s.trim().parse().ok())
             .unwrap_or(0)
     };
-    !hugetlbfs_mounts().is_empty() && read("free_hugepages") * 2 >= 2 * MEMORY_MB + 64
+    !hugetlbfs_mounts().is_empty() && read("free_hugepages") * 2 >= 2 * memory_mb + 64
 }
 
 /// Looks for the engine binary: `named`, else `TWINLINE_BIN`, else beside this program, else in
@@ -254,17 +260,32 @@ impl Engine {
         deviations: &Deviations,
     ) -> Result<Self> {
         let directory = run.directory();
+        if let Some(key) = &deviations.key {
+            write_key(&directory.join(format!("{}.key", side.name())), key)?;
+        }
+        let text = configuration(side, run.prefix(), directory, settings, deviations);
+        Self::start_with(run, side, namespace, binary, &text)
+    }
+
+    /// Starts an engine with the configuration `text`, which names its control socket
+    /// `<side>.sock` and the stack's key `stack.key`, both in the run's directory.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with(
+        run: &Run,
+        side: Side,
+        namespace: &str,
+        binary: &Path,
+        text: &str,
+    ) -> Result<Self> {
+        let directory = run.directory();
         let name = side.name();
-        match &deviations.key {
-            Some(key) => write_key(&directory.join(format!("{name}.key")), key)?,
-            // the first of the two engines makes the key of the stack
-            None if !directory.join("stack.key").exists() => {
-                write_key(&directory.join("stack.key"), &new_key()?)?;
-            }
-            None => {}
+        // the first of the two engines makes the key of the stack
+        if !directory.join("stack.key").exists() {
+            write_key(&directory.join("stack.key"), &new_key()?)?;
         }
         let config = directory.join(format!("{name}.toml"));
-        let text = configuration(side, run.prefix(), directory, settings, deviations);
         fs::write(&config, text).map_err(LabError::io(config.display().to_string()))?;
         let mut engine = Self {
             side,

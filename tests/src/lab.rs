@@ -2,6 +2,7 @@
 
 use crate::engine::{Deviations, Engine, Settings};
 use crate::error::{LabError, Result};
+use crate::l3::ours::Plan;
 use crate::panel::{CardKind, Panel};
 use crate::run::Run;
 use crate::status::Status;
@@ -30,7 +31,7 @@ impl CardSetUp {
     fn deviations(&self, socket: &Path) -> Deviations {
         let topology = match self.shape {
             Shape::SeriesBehindCards => "\"series\"",
-            Shape::Parallel | Shape::ParallelBehindCards => "\"parallel\"",
+            Shape::Parallel | Shape::ParallelBehindCards | Shape::Routed => "\"parallel\"",
         };
         Deviations {
             link_pair: format!(
@@ -171,6 +172,46 @@ impl Lab {
             a,
             b,
             panels: Some(panels),
+            run,
+        })
+    }
+
+    /// As [`Lab::up`], as a pair of routers between two networks. There is no in-band path: routers
+    /// hear each other's adverts there.
+    ///
+    /// # Errors
+    /// As [`Lab::up`].
+    pub fn up_routed(binary: &Path, settings: Settings) -> Result<Self> {
+        Self::up_routed_with(binary, settings, |_, _| {})
+    }
+
+    /// As [`Lab::up_routed`], with changes to the plan of a side.
+    ///
+    /// # Errors
+    /// As [`Lab::up`].
+    pub fn up_routed_with(
+        binary: &Path,
+        settings: Settings,
+        change: impl Fn(Side, &mut Plan),
+    ) -> Result<Self> {
+        let run = Run::begin()?;
+        let topology = Topology::lay_out(&run, Shape::Routed)?;
+        let start = |side: Side| {
+            let mut plan = Plan::pair(side, settings.interval_ms, settings.threshold);
+            plan.preempt_delay_s = settings.preempt_delay_s;
+            plan.huge = settings.huge;
+            plan.cores = settings.cores;
+            change(side, &mut plan);
+            let text = plan.text(side, run.prefix(), run.directory());
+            Engine::start_with(&run, side, topology.appliance(side), binary, &text)
+        };
+        let (a, b) = (start(Side::A)?, start(Side::B)?);
+        Ok(Self {
+            topology,
+            settings,
+            a,
+            b,
+            panels: None,
             run,
         })
     }

@@ -12,7 +12,7 @@
 //! appliances runs one engine process each, with af_packet ports on its veth ends. A [`run::Run`]
 //! owns everything that a lab makes on the machine and takes it away again; [`topology`] lays the
 //! wires, [`engine`] runs the processes, [`probe`] measures, [`scenes`] makes things happen and
-//! [`report`] says what came of it. `docs/lab.md` is the page for people.
+//! [`report`] says what came of it; [`l3`] has the beds of routers. `docs/lab.md` is the page for people.
 
 pub mod busy;
 pub mod engine;
@@ -21,6 +21,7 @@ pub mod fair;
 pub mod guard;
 pub mod heartbeats;
 pub mod judge;
+pub mod l3;
 pub mod lab;
 pub mod netns;
 pub mod panel;

@@ -1,4 +1,4 @@
-//! Results for people (a table) and for machines (`results.json`).
+//! Results for people (a table) and for machines ([`INLINE`], [`ROUTED`]).
 
 use crate::error::{LabError, Result};
 use crate::judge::SceneResult;
@@ -6,12 +6,17 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The file of the inline lab's results.
+pub const INLINE: &str = "results.json";
+/// The file of the routers' results.
+pub const ROUTED: &str = "l3.json";
+
 /// Writes the results as a JSON array, one object a scene; gives the file.
 ///
 /// # Errors
 /// When the directory or the file cannot be written.
-pub fn write(directory: &Path, results: &[SceneResult]) -> Result<PathBuf> {
-    let path = directory.join("results.json");
+pub fn write(directory: &Path, file: &str, results: &[SceneResult]) -> Result<PathBuf> {
+    let path = directory.join(file);
     let said = || path.display().to_string();
     fs::create_dir_all(directory).map_err(LabError::io(said()))?;
     let text = serde_json::to_string_pretty(results)
@@ -124,7 +129,7 @@ mod tests {
         assert!(text.contains("NOT OK") && text.contains("fault:"), "{text}");
         assert!(!text.contains('\x1b'));
         let directory = tempfile::tempdir().unwrap();
-        let path = write(directory.path(), &[result]).unwrap();
+        let path = write(directory.path(), INLINE, &[result]).unwrap();
         let json: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         for key in [

@@ -16,6 +16,26 @@ pub const CLIENT_MAC: &str = "02:77:00:00:00:01";
 /// The server's MAC address.
 pub const SERVER_MAC: &str = "02:77:00:00:00:02";
 
+/// Addresses and gateways where the appliances are routers: two networks instead of one.
+pub mod routed {
+    /// The server's address.
+    pub const SERVER_IP: &str = "10.88.0.2";
+    /// The client's gateway: the virtual address on the LAN.
+    pub const LAN_VIP: &str = "10.77.0.254";
+    /// The server's gateway: the virtual address on the WAN.
+    pub const WAN_VIP: &str = "10.88.0.254";
+    /// The client's IPv6 address.
+    pub const CLIENT_IP6: &str = "fd77::1";
+    /// The server's IPv6 address.
+    pub const SERVER_IP6: &str = "fd88::2";
+    /// The client's IPv6 gateway.
+    pub const LAN_VIP6: &str = "fd77::254";
+    /// The server's IPv6 gateway.
+    pub const WAN_VIP6: &str = "fd88::254";
+    /// The virtual link-local address, on both sides.
+    pub const LINK_LOCAL_VIP: &str = "fe80::5e:254";
+}
+
 /// One of the two appliances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Side {
@@ -76,6 +96,9 @@ pub enum Shape {
     ParallelBehindCards,
     /// One behind the other on one wire, each behind a patch panel: LAN switch, A, B, WAN switch.
     SeriesBehindCards,
+    /// Side by side as routers between two networks: the hosts' gateways are virtual addresses, and
+    /// nobody's neighbours are written down.
+    Routed,
 }
 
 /// The laid-out lab: names of the namespaces.
@@ -100,6 +123,8 @@ pub struct Topology {
     pub panels: Option<[String; 2]>,
     /// Both on one wire, one behind the other.
     pub series: bool,
+    /// The appliances are routers between two networks.
+    pub routed: bool,
 }
 
 impl Topology {
@@ -118,12 +143,13 @@ impl Topology {
     /// As [`Topology::lay`].
     pub fn lay_out(run: &Run, shape: Shape) -> Result<Self> {
         let panels = match shape {
-            Shape::Parallel => None,
+            Shape::Parallel | Shape::Routed => None,
             _ => Some([run.namespace("panela")?, run.namespace("panelb")?]),
         };
         let topology = Self {
             panels,
             series: shape == Shape::SeriesBehindCards,
+            routed: shape == Shape::Routed,
             client: run.namespace("client")?,
             server: run.namespace("server")?,
             lan: run.namespace("lansw")?,
@@ -189,9 +215,37 @@ impl Topology {
             plug(ha, port)?;
             netns::ip(appliance, "link set dev ha0 arp off up")?;
         }
-        host(client, CLIENT_IP, CLIENT_MAC, SERVER_IP, SERVER_MAC)?;
-        host(server, SERVER_IP, SERVER_MAC, CLIENT_IP, CLIENT_MAC)?;
+        if topology.routed {
+            use routed::{CLIENT_IP6, LAN_VIP, LAN_VIP6, WAN_VIP, WAN_VIP6};
+            let (server_ip, server_ip6) = (routed::SERVER_IP, routed::SERVER_IP6);
+            routed_host(
+                client,
+                CLIENT_MAC,
+                [CLIENT_IP, LAN_VIP, CLIENT_IP6, LAN_VIP6],
+            )?;
+            routed_host(
+                server,
+                SERVER_MAC,
+                [server_ip, WAN_VIP, server_ip6, WAN_VIP6],
+            )?;
+            for appliance in [a, b] {
+                netns::ipv6_for_new_interfaces(appliance)?;
+            }
+        } else {
+            host(client, CLIENT_IP, CLIENT_MAC, SERVER_IP, SERVER_MAC)?;
+            host(server, SERVER_IP, SERVER_MAC, CLIENT_IP, CLIENT_MAC)?;
+        }
         Ok(topology)
+    }
+
+    /// The server's address.
+    #[must_use]
+    pub fn server_ip(&self) -> &'static str {
+        if self.routed {
+            routed::SERVER_IP
+        } else {
+            SERVER_IP
+        }
     }
 
     /// The namespace of an appliance.
@@ -300,7 +354,10 @@ impl Topology {
                 RawSocket::open(sys::interface_index(side.name())?, Take::All)
             })
         };
-        Ok(Watched([at(&self.lan)?, at(&self.wan)?]))
+        Ok(Watched {
+            sockets: [at(&self.lan)?, at(&self.wan)?],
+            routed: self.routed,
+        })
     }
 
     /// Frames that came into both switches from an appliance since the beginning.
@@ -318,24 +375,35 @@ impl Topology {
 
 /// What comes into both switches from an appliance, from now on.
 #[derive(Debug)]
-pub struct Watched([RawSocket; 2]);
+pub struct Watched {
+    sockets: [RawSocket; 2],
+    /// A router speaks for itself at any time (it resolves and probes its neighbours): what counts
+    /// is what it says as the virtual router.
+    routed: bool,
+}
 
 impl Watched {
-    /// The frames that have come in so far and are no in-band heartbeats (rule 12).
+    /// The frames that have come in so far and are no in-band heartbeats (rule 12); from routers
+    /// those alone that have a virtual MAC address (RFC 9568, section 7.3) as source.
     ///
     /// # Errors
     /// What the packet sockets say.
     pub fn traffic(&self) -> Result<u64> {
         let mut count = 0;
         let mut buffer = [0; 2048];
-        for socket in &self.0 {
+        for socket in &self.sockets {
             loop {
                 let seen = socket.receive(&mut buffer, Duration::ZERO);
                 let Some(seen) = seen.map_err(LabError::io("watching a switch's port"))? else {
                     break;
                 };
                 let heartbeat = buffer.get(12..14) == Some(&[0x88, 0xb5]);
-                count += u64::from(!seen.outgoing && !heartbeat);
+                let counts = if self.routed {
+                    buffer.get(6..10) == Some(&[0, 0, 0x5e, 0])
+                } else {
+                    !heartbeat
+                };
+                count += u64::from(!seen.outgoing && counts);
             }
         }
         Ok(count)
@@ -408,4 +476,19 @@ fn host(namespace: &str, ip: &str, mac: &str, peer_ip: &str, peer_mac: &str) -> 
         &format!("neighbour replace {peer_ip} lladdr {peer_mac} dev eth0 nud permanent"),
     )
     .map(drop)
+}
+
+/// A host of two families behind its gateways: address, gateway, IPv6 address, IPv6 gateway.
+fn routed_host(namespace: &str, mac: &str, addresses: [&str; 4]) -> Result<()> {
+    let [ip, gateway, ip6, gateway6] = addresses;
+    let ipv6 = netns::enable_ipv6(namespace)?;
+    netns::ip(namespace, &format!("link set dev eth0 address {mac}"))?;
+    netns::ip(namespace, "link set dev eth0 up")?;
+    netns::ip(namespace, &format!("address add {ip}/24 dev eth0"))?;
+    netns::ip(namespace, &format!("route add default via {gateway}"))?;
+    if ipv6 {
+        netns::ip(namespace, &format!("address add {ip6}/64 dev eth0 nodad"))?;
+        netns::ip(namespace, &format!("route add default via {gateway6}"))?;
+    }
+    Ok(())
 }

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod bed;
-mod busy;
 mod judge;
 mod keepalived;
 mod measure;
@@ -12,6 +11,7 @@ mod report;
 mod stats;
 mod twinline;
 
+use crate::judge::Goals;
 use crate::keepalived::Keepalived;
 use crate::measure::{Failover, Fault, Order, Watch, load_average};
 use crate::pair::{Pair, System};
@@ -20,6 +20,7 @@ use crate::twinline::{THRESHOLD, Twinline};
 use clap::{Parser, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use twinline_tests::l3::ours;
 use twinline_tests::{LabError, Result, engine, guard, netns, run};
 
 /// Intervals from which on a run takes so long that fewer of them do, and nothing is watched.
@@ -68,9 +69,13 @@ struct Arguments {
     /// The engine; else TWINLINE_BIN, else beside this program, else in the build directory.
     #[arg(long)]
     engine: Option<PathBuf>,
-    /// Where the figures go.
-    #[arg(long, default_value = "target/bench/failover.json")]
-    output: PathBuf,
+    /// Our pair as routers with virtual addresses, instead of inline.
+    #[arg(long)]
+    l3: bool,
+    /// Where the figures go; default: target/bench/failover.json, with --l3 the member `failover` of
+    /// target/bench/l3.json.
+    #[arg(long)]
+    output: Option<PathBuf>,
     /// Never use hugepages, even if enough are free.
     #[arg(long)]
     no_huge: bool,
@@ -92,6 +97,20 @@ enum Part {
     Idle,
     /// Nothing happens, beside busy processes.
     Busy,
+}
+
+impl Arguments {
+    /// The file, and which member of it.
+    fn output(&self) -> (PathBuf, Option<&'static str>) {
+        let named = self.output.clone();
+        if self.l3 {
+            let file = named.unwrap_or_else(|| "target/bench/l3.json".into());
+            (file, Some("failover"))
+        } else {
+            let file = named.unwrap_or_else(|| "target/bench/failover.json".into());
+            (file, None)
+        }
+    }
 }
 
 fn interval(text: &str) -> std::result::Result<u32, String> {
@@ -142,7 +161,12 @@ struct Means<'a> {
 impl Means<'_> {
     fn up(&self, system: System, interval_ms: u32) -> Result<Box<dyn Pair>> {
         Ok(match system {
-            System::Twinline => Box::new(Twinline::up(&self.engine, interval_ms, self.huge)?),
+            System::Twinline => Box::new(Twinline::up(
+                &self.engine,
+                interval_ms,
+                self.huge,
+                self.arguments.l3,
+            )?),
             System::Keepalived => Box::new(Keepalived::up(
                 interval_ms,
                 self.arguments.max_auto_priority,
@@ -220,16 +244,21 @@ fn turns(round: usize) -> [System; 2] {
 }
 
 fn bench(arguments: &Arguments) -> Result<bool> {
-    let version = keepalived::version()?;
+    let version = twinline_tests::l3::keepalived::version()?;
     if version != keepalived::VERSION {
         println!(
             "note: the goals are against keepalived {}, and this is {version}",
             keepalived::VERSION
         );
     }
+    let suffice = if arguments.l3 {
+        engine::hugepages_suffice_for(ours::MEMORY_MB)
+    } else {
+        engine::hugepages_suffice()
+    };
     let means = Means {
         engine: engine::find(arguments.engine.as_deref())?,
-        huge: !arguments.no_huge && engine::hugepages_suffice(),
+        huge: !arguments.no_huge && suffice,
         arguments,
     };
     let load_before = load_average();
@@ -245,6 +274,11 @@ fn bench(arguments: &Arguments) -> Result<bool> {
         watches,
         troubles,
     } = found;
+    let goals = if arguments.l3 {
+        Goals::Routed
+    } else {
+        Goals::Inline
+    };
     let report = Report {
         setting: Setting {
             twinline: twinline_version(&means.engine)?,
@@ -262,22 +296,23 @@ fn bench(arguments: &Arguments) -> Result<bool> {
             .intervals
             .iter()
             .flat_map(|&interval| Fault::ALL.map(|fault| (interval, fault)))
-            .filter_map(|(interval, fault)| judge::compare(interval, fault, &runs))
+            .filter_map(|(interval, fault)| judge::compare(goals, interval, fault, &runs))
             .collect(),
         quiet: arguments
             .intervals
             .iter()
             .flat_map(|&interval| [0, arguments.busy].map(|busy| (interval, busy)))
-            .filter_map(|(interval, busy)| judge::quiet(interval, busy, &watches))
+            .filter_map(|(interval, busy)| judge::quiet(goals, interval, busy, &watches))
             .collect(),
         runs,
         turns: watches,
         troubles,
     };
     // what was measured is kept even when a later part could not be played
-    report.write(&arguments.output)?;
+    let (output, part) = arguments.output();
+    report.write(&output, part)?;
     println!("\n{}", report.table());
-    println!("{}", arguments.output.display());
+    println!("{}", output.display());
     played?;
     Ok(report.all_met())
 }

@@ -1,10 +1,10 @@
 //! One life of a pair, and what is measured in it.
 
-use crate::busy::Busy;
 use crate::pair::{Changes, Pair, System};
 use serde::Serialize;
 use std::fs;
 use std::time::Duration;
+use twinline_tests::busy::Busy;
 use twinline_tests::probe::udp::UdpReport;
 use twinline_tests::stall::StallMeter;
 use twinline_tests::{LabError, Result};
@@ -93,6 +93,11 @@ pub struct Watch {
     pub seconds: f64,
     /// What its routers did with their roles.
     pub changes: Changes,
+    /// The reasons that the routers themselves give (ours only).
+    pub causes: Vec<String>,
+    /// How often the routers' own loops were late by more than half an interval meanwhile (ours
+    /// only).
+    pub late_count: u64,
     /// The longest outage, ms.
     pub outage_ms: f64,
     /// Probes that did not come back.
@@ -217,11 +222,14 @@ pub fn watch(pair: &mut dyn Pair, busy: u32, seconds: f64, order: Order) -> Resu
     pair.settle()?;
     let meter = StallMeter::start(&[0, 1]);
     pair.mark()?;
+    let late_before = pair.late_count();
     let probe = pair.probe(order.probes)?;
     let processes = Busy::start(pair.run(), busy)?;
     std::thread::sleep(Duration::from_secs_f64(seconds));
     drop(processes);
     let changes = pair.changes();
+    let causes = pair.causes();
+    let late_count = pair.late_count().saturating_sub(late_before);
     let report = probe.stop(LINGER, LATE)?;
     Ok(Watch {
         interval_ms: order.interval_ms,
@@ -230,6 +238,8 @@ pub fn watch(pair: &mut dyn Pair, busy: u32, seconds: f64, order: Order) -> Resu
         turn: order.round,
         seconds,
         changes: changes?,
+        causes: causes?,
+        late_count,
         outage_ms: report.outage_ms(),
         lost: report.lost(),
         doubled: report.doubled(),

@@ -104,6 +104,21 @@ pub trait Pair {
     /// When a router's record cannot be read.
     fn changes(&mut self) -> Result<Changes>;
 
+    /// Each change since the last mark with the reason that the router itself gives; nothing where
+    /// it gives none.
+    ///
+    /// # Errors
+    /// When a router's record cannot be read.
+    fn causes(&mut self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// How often the loops of those that keep such a record were late by more than half an interval
+    /// since their start.
+    fn late_count(&mut self) -> u64 {
+        0
+    }
+
     /// The worst lateness of a router's own loop since its start, in ms, of those that run and
     /// keep such a record.
     fn worst_late_ms(&mut self) -> Option<f64>;

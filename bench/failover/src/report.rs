@@ -228,17 +228,27 @@ impl Report {
         out
     }
 
-    /// Writes the report as JSON.
+    /// Writes the report as JSON; with a `part`, as that member of the object in the file, whose
+    /// other members stay.
     ///
     /// # Errors
     /// When the directory or the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub fn write(&self, path: &Path, part: Option<&str>) -> Result<()> {
         let said = || path.display().to_string();
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(LabError::io(said()))?;
         }
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|e| LabError::io(said())(std::io::Error::other(e)))?;
+        let other = |e: serde_json::Error| LabError::io(said())(std::io::Error::other(e));
+        let text = match part {
+            None => serde_json::to_string_pretty(self).map_err(other)?,
+            Some(part) => {
+                let old = fs::read_to_string(path).unwrap_or_default();
+                let mut whole: serde_json::Map<String, serde_json::Value> =
+                    serde_json::from_str(&old).unwrap_or_default();
+                whole.insert(part.into(), serde_json::to_value(self).map_err(other)?);
+                serde_json::to_string_pretty(&whole).map_err(other)?
+            }
+        };
         // a reader never sees half a file
         let half = path.with_extension("json.new");
         fs::write(&half, text + "\n").map_err(LabError::io(said()))?;
@@ -298,7 +308,7 @@ mod tests {
                 load_before: "0 0 0".into(),
                 load_after: "0 0 0".into(),
             },
-            failovers: judge::compare(10, Fault::Killed, &runs)
+            failovers: judge::compare(judge::Goals::Inline, 10, Fault::Killed, &runs)
                 .into_iter()
                 .collect(),
             quiet: Vec::new(),
@@ -345,11 +355,23 @@ mod tests {
     fn the_file_holds_each_run() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("bench/failover.json");
-        report(30.0).write(&path).unwrap();
+        report(30.0).write(&path, None).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["runs"].as_array().unwrap().len(), 2);
         assert_eq!(value["failovers"][0]["goal"]["met"], true);
         assert_eq!(value["failovers"][0]["fault"], "killed");
+    }
+
+    #[test]
+    fn a_part_leaves_the_other_parts_of_the_file_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("l3.json");
+        fs::write(&path, r#"{"forwarding": {"ratio": 1.1}}"#).unwrap();
+        report(30.0).write(&path, Some("failover")).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["forwarding"]["ratio"], 1.1);
+        assert_eq!(value["failover"]["failovers"][0]["goal"]["met"], true);
     }
 }

@@ -1,4 +1,4 @@
-//! Our pair, in the lab's bed.
+//! Our pair, in the lab's bed: inline, or as routers with virtual addresses.
 
 use crate::pair::{Changes, Pair};
 use std::fmt::Write as _;
@@ -29,11 +29,12 @@ pub struct Twinline {
 }
 
 impl Twinline {
-    /// Lays the bed and starts both engines; with `huge` on hugepages.
+    /// Lays the bed and starts both engines; with `huge` on hugepages, with `routed` as routers
+    /// whose adverts go each `interval_ms` as well.
     ///
     /// # Errors
     /// When the machine refuses; what was made by then is removed.
-    pub fn up(binary: &Path, interval_ms: u32, huge: bool) -> Result<Self> {
+    pub fn up(binary: &Path, interval_ms: u32, huge: bool, routed: bool) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let settings = Settings {
             interval_ms,
@@ -43,8 +44,13 @@ impl Twinline {
             huge,
             cores: (0, u32::from(cores > 1)),
         };
+        let lab = if routed {
+            Lab::up_routed(binary, settings)
+        } else {
+            Lab::up(binary, settings)
+        };
         Ok(Self {
-            lab: Lab::up(binary, settings)?,
+            lab: lab?,
             marks: [0; 2],
         })
     }
@@ -146,6 +152,26 @@ impl Pair for Twinline {
         Ok(changes)
     }
 
+    fn causes(&mut self) -> Result<Vec<String>> {
+        let mut causes = Vec::new();
+        for (&mark, side) in self.marks.iter().zip(Side::BOTH) {
+            let events = patiently(|| status::events(&self.lab.engine(side).socket))?;
+            for event in events.iter().filter(|e| e.seq > mark && e.what == "role") {
+                causes.push(format!(
+                    "{side} {} -> {}: {} {}",
+                    event.from, event.to, event.why, event.detail
+                ));
+            }
+        }
+        Ok(causes)
+    }
+
+    fn late_count(&mut self) -> u64 {
+        let both = self.lab.both();
+        let late = [both.a, both.b].into_iter().flatten();
+        late.map(|status| status.late_count).sum()
+    }
+
     fn worst_late_ms(&mut self) -> Option<f64> {
         let both = self.lab.both();
         let late = [both.a, both.b].into_iter().flatten();
@@ -160,7 +186,12 @@ impl Pair for Twinline {
     fn logs(&self) -> String {
         let mut out = self.lab.logs();
         for side in Side::BOTH {
-            for words in ["show ha", "show link-pairs", "show ports"] {
+            for words in [
+                "show ha",
+                "show link-pairs",
+                "show ports",
+                "show virtual-routers",
+            ] {
                 // one that ended has nothing to say
                 if let Ok(answer) = self.lab.engine(side).ctl(words) {
                     // writing into a String cannot fail

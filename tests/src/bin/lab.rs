@@ -2,16 +2,17 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use twinline_tests::engine::{self, Settings};
 use twinline_tests::judge::SceneResult;
+use twinline_tests::l3::ours;
 use twinline_tests::lab::Lab;
 use twinline_tests::scenes::{self, Scene};
-use twinline_tests::topology::{CLIENT_IP, SERVER_IP, Side};
+use twinline_tests::topology::{CLIENT_IP, Side, routed};
 use twinline_tests::traffic::Load;
-use twinline_tests::{Result, guard, report, run};
+use twinline_tests::{LabError, Result, guard, report, run};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -37,6 +38,9 @@ struct Options {
     /// Bring everything up, print commands to try, and wait for Ctrl-C.
     #[arg(long)]
     stay: bool,
+    /// Routers with virtual addresses between two networks, instead of an inline pair.
+    #[arg(long)]
+    l3: bool,
     /// Only these scenes: switchover, kill, preempt, stop, cut, suspend, resume,
     /// terminate, load, ha-cut, split, busy.
     #[arg(long, value_delimiter = ',', value_parser = scene)]
@@ -125,12 +129,17 @@ fn clean() {
 
 fn settings(options: &Options) -> Settings {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let suffice = if options.l3 {
+        engine::hugepages_suffice_for(ours::MEMORY_MB)
+    } else {
+        engine::hugepages_suffice()
+    };
     Settings {
         interval_ms: options.interval_ms,
         threshold: options.threshold,
         preempt_delay_s: options.preempt_delay_s,
         in_band: options.in_band,
-        huge: !options.no_huge && engine::hugepages_suffice(),
+        huge: !options.no_huge && suffice,
         cores: (0, u32::from(cores > 1)),
     }
 }
@@ -163,12 +172,17 @@ fn play(options: &Options) -> Result<bool> {
         broadcasts: options.broadcasts,
         busy_seconds: options.busy_seconds,
     };
-    let wanted = if options.only.is_empty() {
-        &Scene::ALL[..]
-    } else {
-        &options.only
+    let wanted = match &options.only[..] {
+        [] if options.l3 => Scene::routed(),
+        [] => Scene::ALL.to_vec(),
+        only => only.to_vec(),
     };
-    let mut lab = Lab::up(&binary, settings)?;
+    if options.l3 && wanted.contains(&Scene::Load) {
+        return Err(LabError::Probe(
+            "the scene load needs link pairs; with --l3 there are none".into(),
+        ));
+    }
+    let mut lab = up(&binary, options, settings)?;
     let mut results: Vec<SceneResult> = Vec::new();
     let played = (|| -> Result<()> {
         for (i, scene) in wanted.iter().enumerate() {
@@ -183,31 +197,68 @@ fn play(options: &Options) -> Result<bool> {
         Ok(())
     })();
     // what was measured is written even when a later scene could not be played
-    let path = report::write(&out, &results)?;
-    keep_logs(&lab, &out);
+    let file = if options.l3 {
+        report::ROUTED
+    } else {
+        report::INLINE
+    };
+    let path = report::write(&out, file, &results)?;
+    keep_logs(&lab, &out, options.l3);
     played?;
     println!("\n{}", report::summary(&results, &path));
     Ok(results.iter().all(|r| r.ok))
 }
 
-fn keep_logs(lab: &Lab, out: &std::path::Path) {
+fn up(binary: &Path, options: &Options, settings: Settings) -> Result<Lab> {
+    if options.l3 {
+        Lab::up_routed(binary, settings)
+    } else {
+        Lab::up(binary, settings)
+    }
+}
+
+fn keep_logs(lab: &Lab, out: &Path, l3: bool) {
+    let prefix = if l3 { "l3-" } else { "" };
     for side in Side::BOTH {
         let engine = lab.engine(side);
         // an aid for people; the verdict does not depend on it
-        let _ = std::fs::copy(&engine.log, out.join(format!("{}.log", side.name())));
-        let _ = std::fs::copy(&engine.config, out.join(format!("{}.toml", side.name())));
+        let _ = std::fs::copy(
+            &engine.log,
+            out.join(format!("{prefix}{}.log", side.name())),
+        );
+        let _ = std::fs::copy(
+            &engine.config,
+            out.join(format!("{prefix}{}.toml", side.name())),
+        );
     }
 }
 
 fn stay(options: &Options) -> Result<bool> {
     let binary = engine::find(options.engine.as_deref())?;
-    let mut lab = Lab::up(&binary, settings(options))?;
+    let mut lab = up(&binary, options, settings(options))?;
     let active = lab.settle(None, Duration::from_secs(40))?;
     let t = &lab.topology;
     let (a, b) = (lab.engine(Side::A), lab.engine(Side::B));
     let twinline = binary.display();
     println!("The lab is up; {active} is ACTIVE. Try, in another terminal, as root:\n");
-    println!("  ip netns exec {} ping -i 0.01 {SERVER_IP}", t.client);
+    println!(
+        "  ip netns exec {} ping -i 0.01 {}",
+        t.client,
+        t.server_ip()
+    );
+    if options.l3 {
+        let (vip, vip6) = (routed::LAN_VIP, routed::LAN_VIP6);
+        println!("  ip netns exec {} ping {}", t.client, routed::SERVER_IP6);
+        println!(
+            "  ip netns exec {} ping {vip}    # the virtual address",
+            t.client
+        );
+        println!("  ip netns exec {} ping {vip6}", t.client);
+        println!("  ip -n {} neighbour", t.client);
+        for words in ["show virtual-routers", "show neighbours", "show routes"] {
+            println!("  {twinline} ctl --socket {} {words}", a.socket.display());
+        }
+    }
     println!("  ip netns exec {} ping {CLIENT_IP}", t.server);
     println!("  {twinline} ctl --socket {} show ha", a.socket.display());
     println!("  {twinline} ctl --socket {} show ha", b.socket.display());

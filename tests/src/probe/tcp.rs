@@ -3,7 +3,7 @@
 use super::{Pace, TICK, join};
 use crate::error::{LabError, Result};
 use crate::netns;
-use crate::topology::{SERVER_IP, Topology};
+use crate::topology::Topology;
 use serde::Serialize;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -67,9 +67,12 @@ impl TcpTransfer {
     /// # Errors
     /// When the connection cannot be made within five seconds.
     pub fn start(topology: &Topology, mbits: u32) -> Result<Self> {
-        let listener = netns::inside(&topology.server, || TcpListener::bind((SERVER_IP, PORT)))?;
+        let server_ip = topology.server_ip();
+        let listener = netns::inside(&topology.server, || TcpListener::bind((server_ip, PORT)))?;
+        let address = listener
+            .local_addr()
+            .map_err(LabError::io("the transfer's server"))?;
         let client = netns::inside(&topology.client, || {
-            let address = (std::net::Ipv4Addr::new(10, 77, 0, 2), PORT).into();
             let stream = TcpStream::connect_timeout(&address, CONNECT)?;
             stream.set_nodelay(true)?;
             // a sender blocked by an outage must still see that it shall stop

@@ -4,7 +4,7 @@ use super::{Pace, TICK, join, nanos};
 use crate::error::{LabError, Result};
 use crate::netns;
 use crate::sys;
-use crate::topology::{CLIENT_IP, SERVER_IP, Topology};
+use crate::topology::{CLIENT_IP, Topology};
 use serde::Serialize;
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
@@ -110,7 +110,7 @@ impl UdpProbe {
     pub fn start(topology: &Topology, rate: u32) -> Result<Self> {
         Self::between(
             (&topology.client, CLIENT_IP),
-            (&topology.server, SERVER_IP),
+            (&topology.server, topology.server_ip()),
             rate,
         )
     }

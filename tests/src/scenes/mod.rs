@@ -73,6 +73,15 @@ impl Scene {
         Scene::Busy,
     ];
 
+    /// All that routers play: they have no link pair whose bandwidth could fall.
+    #[must_use]
+    pub fn routed() -> Vec<Scene> {
+        Self::ALL
+            .into_iter()
+            .filter(|scene| *scene != Scene::Load)
+            .collect()
+    }
+
     /// Its name on the command line and in the results.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -12,19 +12,33 @@ const OUT: Duration = Duration::from_secs(3);
 /// For how long both paths are out in `split` once two are ACTIVE.
 const SPLIT: Duration = Duration::from_millis(500);
 const ALARM: &str = "ha_path_down";
+/// The alarm of a router's backup, which hears its peer's adverts instead.
+const ADVERTS_ONLY: &str = "heard_by_adverts_only";
 
-/// The HA link is out: no role moves, and both say so.
+/// Who says what while the HA link is out: inline both hear each other in-band; of routers the
+/// backup alone hears anything, namely adverts.
+fn alarms(lab: &Lab) -> &'static [(Side, &'static str)] {
+    if lab.topology.routed {
+        &[(Side::B, ADVERTS_ONLY)]
+    } else {
+        &[(Side::A, ALARM), (Side::B, ALARM)]
+    }
+}
+
+/// The HA link is out: no role moves, and the alarms say so.
 pub(super) fn ha_cut(lab: &mut Lab) -> Result<Played> {
     let begin = SystemTime::now();
     lab.topology.set_ha_link(false)?;
     let seen = look_at_the_alarm(lab);
     lab.topology.set_ha_link(true)?;
     let after = seen?;
-    for side in Side::BOTH {
-        lab.wait_for(side, "the alarm gone after the repair", CHANGE, |s| {
-            s.alarms.iter().all(|(name, _)| name != ALARM)
+    for &(side, alarm) in alarms(lab) {
+        let what = format!("the alarm {alarm} gone after the repair");
+        lab.wait_for(side, &what, CHANGE, |s| {
+            s.alarms.iter().all(|(name, _)| name != alarm)
         })?;
     }
+    lab.settle(Some(Side::A), CHANGE)?;
     std::thread::sleep(TAIL);
     let mut played = expect(after, &[(Side::A, "ACTIVE", ""), (Side::B, "PASSIVE", "")]);
     for side in Side::BOTH {
@@ -39,9 +53,9 @@ pub(super) fn ha_cut(lab: &mut Lab) -> Result<Played> {
 }
 
 fn look_at_the_alarm(lab: &mut Lab) -> Result<crate::lab::Both> {
-    for side in Side::BOTH {
-        lab.wait_for(side, "the alarm ha_path_down", CHANGE, |s| {
-            s.alarms.iter().any(|(name, _)| name == ALARM)
+    for &(side, alarm) in alarms(lab) {
+        lab.wait_for(side, &format!("the alarm {alarm}"), CHANGE, |s| {
+            s.alarms.iter().any(|(name, _)| name == alarm)
         })?;
     }
     std::thread::sleep(OUT);
