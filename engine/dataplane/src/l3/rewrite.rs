@@ -98,17 +98,9 @@ pub(super) fn ethernet(mbuf: &mut Mbuf, l3: usize, header: Header) -> bool {
 fn with_tag(mbuf: &mut Mbuf, l3: usize, header: Header) -> bool {
     let tagged = l3 == TAGGED;
     match (tagged, header.vlan) {
-        (false, Some(_)) => {
-            if mbuf.prepend(&[0; 4]).is_err() {
-                return false;
-            }
-        }
-        (true, None) => {
-            // The EtherType before L3 stays where it is: it ends the new header as it did the old.
-            if mbuf.trim_front(4).is_err() {
-                return false;
-            }
-        }
+        (false, Some(_)) if mbuf.prepend(&[0; 4]).is_err() => return false,
+        // The EtherType before L3 stays where it is: it ends the new header as it did the old.
+        (true, None) if mbuf.trim_front(4).is_err() => return false,
         _ => {}
     }
     if let Some(vlan) = header.vlan {
