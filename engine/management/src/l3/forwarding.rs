@@ -338,9 +338,10 @@ mod tests {
     impl Model {
         fn lookup(&self, to: &str) -> (u16, Adjacency) {
             let to: IpAddr = to.parse().unwrap();
-            let fits = self.prefixes.iter().filter(|((ip, length), _)| {
-                Prefix::new(*ip, *length).unwrap().contains(to)
-            });
+            let fits = self
+                .prefixes
+                .iter()
+                .filter(|((ip, length), _)| Prefix::new(*ip, *length).unwrap().contains(to));
             let best = fits.max_by_key(|((_, length), _)| *length);
             let number = best.map_or(0, |(_, number)| *number);
             let adjacency = match number {
@@ -460,12 +461,24 @@ mod tests {
         assert_eq!(forwarding.next_hop(number, ip("1.1.1.1")), neighbour);
         // Heard again, and with another MAC address: the same number.
         forwarding.neighbour(LAN, neighbour, Some(MAC), &mut model);
-        assert_eq!((model.lookup("192.0.2.9").0, forwarding.free()), (number, free - 1));
+        assert_eq!(
+            (model.lookup("192.0.2.9").0, forwarding.free()),
+            (number, free - 1)
+        );
         forwarding.neighbour(LAN, neighbour, None, &mut model);
-        assert_eq!(model.adjacency("192.0.2.9"), Adjacency::Connected { interface: 0 });
+        assert_eq!(
+            model.adjacency("192.0.2.9"),
+            Adjacency::Connected { interface: 0 }
+        );
         // A worker that looked it up a moment ago asks for the destination.
-        assert_eq!(model.numbers[&number], Adjacency::Connected { interface: 0 });
-        assert_eq!(forwarding.next_hop(number, ip("192.0.2.77")), ip("192.0.2.77"));
+        assert_eq!(
+            model.numbers[&number],
+            Adjacency::Connected { interface: 0 }
+        );
+        assert_eq!(
+            forwarding.next_hop(number, ip("192.0.2.77")),
+            ip("192.0.2.77")
+        );
         assert_eq!(forwarding.free(), free);
         // The number is the last to be used again.
         assert_eq!(forwarding.free.back(), Some(&number));
@@ -509,7 +522,10 @@ mod tests {
         }
         forwarding.neighbour(LAN, ip("192.0.2.9"), None, &mut model);
         assert_eq!(model.lookup("8.8.8.8"), (number, unresolved));
-        assert_eq!(model.adjacency("192.0.2.9"), Adjacency::Connected { interface: 0 });
+        assert_eq!(
+            model.adjacency("192.0.2.9"),
+            Adjacency::Connected { interface: 0 }
+        );
         assert_eq!(forwarding.free(), free);
     }
 

@@ -474,7 +474,10 @@ mod tests {
             checksum: settings.checksum,
         };
         let mut frame = vec![0; MAX_FRAME_LEN];
-        let length = settings.advert(priority).emit(&addressing, &mut frame).unwrap();
+        let length = settings
+            .advert(priority)
+            .emit(&addressing, &mut frame)
+            .unwrap();
         frame.truncate(length);
         frame
     }
@@ -487,7 +490,13 @@ mod tests {
         assert_eq!(states(&routers), [State::Active; 2]);
         let all = routers.take();
         // The MAC address, the advert from it, the announcement.
-        assert_eq!(all[0], Do::Hold { router: 0, held: true });
+        assert_eq!(
+            all[0],
+            Do::Hold {
+                router: 0,
+                held: true
+            }
+        );
         assert!(matches!(&all[1], Do::Send { .. }));
         let address = ip("192.0.2.1");
         assert_eq!(all[2], Do::Announce { router: 0, address });
@@ -509,7 +518,11 @@ mod tests {
         routers.advert(at(10), LAN, &frame, &nobody);
         let heard = routers.get(0).unwrap().last_advert.unwrap();
         assert_eq!((heard.source, heard.priority), (ip("192.0.2.3"), 200));
-        assert_eq!(routers.get(1).unwrap().last_advert, None, "the other family");
+        assert_eq!(
+            routers.get(1).unwrap().last_advert,
+            None,
+            "the other family"
+        );
         assert_eq!(routers.drops.total(), 0);
         // On another interface there is no such router; and noise is nobody's.
         routers.advert(at(11), InterfaceId(1), &frame, &nobody);
@@ -540,8 +553,14 @@ mod tests {
                 let advert = parse(frame, |_, _| Some(settings.expect())).unwrap();
                 assert_eq!(advert.priority, 0);
             }
-            let lets_go = all.contains(&Do::Hold { router: 0, held: false });
-            assert_eq!(lets_go, !says, "who resigns carries on until its successor is heard");
+            let lets_go = all.contains(&Do::Hold {
+                router: 0,
+                held: false,
+            });
+            assert_eq!(
+                lets_go, !says,
+                "who resigns carries on until its successor is heard"
+            );
         }
     }
 
@@ -551,7 +570,10 @@ mod tests {
         routers.tell(at(5), Standing::Eligible, true, &nobody);
         let all = routers.take();
         let peer = ip("192.0.2.3");
-        let wanted = Do::Resolve { interface: LAN, peer };
+        let wanted = Do::Resolve {
+            interface: LAN,
+            peer,
+        };
         assert!(all.contains(&wanted));
         assert_eq!((routers.get(0).unwrap().unsent, frames(&all).len()), (1, 1));
         let known = |_: InterfaceId, who: IpAddr| (who == peer).then_some(Mac([2, 0, 0, 0, 0, 3]));
@@ -596,7 +618,13 @@ mod tests {
         assert!(!routers.adjust(at(6), "gw9", (priority, live), &nobody));
         let all = routers.take();
         // Accept mode is another for the slow path, and the others hear of the priority at once.
-        assert_eq!(all[0], Do::Hold { router: 0, held: true });
+        assert_eq!(
+            all[0],
+            Do::Hold {
+                router: 0,
+                held: true
+            }
+        );
         assert_eq!((all.len(), frames(&all).len()), (2, 1));
         assert_eq!(states(&routers), [State::Active; 2]);
         // The same again changes nothing.
