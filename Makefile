@@ -6,9 +6,9 @@
 # More: make run LAB=stay (keeps the lab up), make run LAB=l3 (routers with virtual addresses;
 # LAB="l3 stay"), make lab (scenes without a terminal, exit code), make lab LAB=l3,
 # make sim SEEDS=n or SEED=n (the simulation), make sim-faults, make fuzz SECONDS=n, make
-# bench-forward (against dpdk-testpmd), make bench-failover (against keepalived), make
-# bench-l3 (as routers), make lint, make
-# clean-lab (after a power cut).
+# bench-forward (against dpdk-testpmd), make bench-failover (against keepalived), make bench-l3
+# (against DPDK's l3fwd, and as routers against keepalived), make bench-l3-failover (the latter
+# alone), make lint, make clean-lab (after a power cut).
 
 # Our own shell, so that PATH holds the cargo that setup/rust.sh found or installed.
 SHELL := /bin/bash
@@ -67,6 +67,13 @@ bench-forward: setup
 	  cargo build --release -p twinline-bench --bin bench-forward --features shared --target-dir target/shared; \
 	  sh setup/hugepages.sh target/release target/release/bench-forward \
 	    --shared-binary target/shared/release/bench-forward
+
+# Part 1: forwarding against DPDK's l3fwd, the key "forwarding" of target/bench/l3.json.
+bench-l3: setup
+	@sh setup/l3fwd.sh target/l3fwd
+	@PATH="$$(sh setup/rust.sh):$$PATH"; \
+	  cargo build --release -p twinline-bench --bin bench-l3 -p hugepages-setup --bin hugepages-setup; \
+	  sh setup/hugepages.sh target/release target/release/bench-l3 --l3fwd target/l3fwd/l3fwd
 
 bench-failover: setup
 	@PATH="$$(sh setup/rust.sh):$$PATH"; \

@@ -36,21 +36,83 @@ pub enum Peer {
     Ours(PathBuf),
     /// Debian's testpmd, io mode.
     Testpmd,
+    /// This benchmark's own `worker` subcommand, which routes what the pcap file brings.
+    OursL3 {
+        /// The executable.
+        executable: PathBuf,
+        /// What it routes.
+        traffic: Traffic,
+    },
+    /// DPDK's l3fwd, longest prefix match.
+    L3fwd {
+        /// The executable.
+        executable: PathBuf,
+        /// What it routes.
+        traffic: Traffic,
+    },
+}
+
+/// The files that say what is routed and how.
+#[derive(Debug, Clone)]
+pub struct Traffic {
+    /// The frames.
+    pub pcap: PathBuf,
+    /// IPv4 routes, in l3fwd's notation.
+    pub rules4: PathBuf,
+    /// IPv6 routes, in l3fwd's notation.
+    pub rules6: PathBuf,
+}
+
+impl Traffic {
+    /// The argument of the port that plays the file for ever. It is named twice, because net_pcap
+    /// has as many transmit queues as files, and l3fwd wants one for each lcore.
+    #[must_use]
+    pub fn vdev(pcap: &Path) -> String {
+        let pcap = pcap.display();
+        format!("net_pcap0,rx_pcap={pcap},rx_pcap={pcap},infinite_rx=1")
+    }
 }
 
 impl Peer {
     /// Its command line on `bed`, under the EAL's `file_prefix`.
     #[must_use]
     pub fn command(&self, bed: &Bed, file_prefix: &str) -> Command {
+        let ours = |executable: &Path| {
+            let mut command = Command::new(executable);
+            command.arg("worker").args(["--file-prefix", file_prefix]);
+            command.args(["--core", &bed.core.to_string()]);
+            command.args(["--main-core", &bed.main_core.to_string()]);
+            command.args(["--mbufs", &bed.mbufs.to_string()]);
+            command.args(["--cache", &bed.cache.to_string()]);
+            command.args(["--memory-mb", &bed.memory_mb.to_string()]);
+            command
+        };
         match self {
-            Self::Ours(executable) => {
+            Self::Ours(executable) => ours(executable),
+            Self::OursL3 {
+                executable,
+                traffic,
+            } => {
+                let mut command = ours(executable);
+                command.arg("--pcap").arg(&traffic.pcap);
+                command.arg("--rules").arg(&traffic.rules4);
+                command
+            }
+            Self::L3fwd {
+                executable,
+                traffic,
+            } => {
                 let mut command = Command::new(executable);
-                command.arg("worker").args(["--file-prefix", file_prefix]);
-                command.args(["--core", &bed.core.to_string()]);
-                command.args(["--main-core", &bed.main_core.to_string()]);
-                command.args(["--mbufs", &bed.mbufs.to_string()]);
-                command.args(["--cache", &bed.cache.to_string()]);
-                command.args(["--memory-mb", &bed.memory_mb.to_string()]);
+                command.args(["-l", &format!("{},{}", bed.main_core, bed.core)]);
+                command.args(["--main-lcore", &bed.main_core.to_string(), "--no-pci"]);
+                command.args(["-m", &bed.memory_mb.to_string()]);
+                command.args(["--file-prefix", file_prefix, "--huge-unlink"]);
+                command.args(["--vdev", &Traffic::vdev(&traffic.pcap)]);
+                command.args(["--vdev", "net_null0", "--", "-p", "0x3", "-P"]);
+                command.args([format!("--config=(0,0,{})", bed.core)]);
+                command.args(["--lookup=lpm", "--parse-ptype"]);
+                command.arg(format!("--rule_ipv4={}", traffic.rules4.display()));
+                command.arg(format!("--rule_ipv6={}", traffic.rules6.display()));
                 command
             }
             Self::Testpmd => {
@@ -121,6 +183,8 @@ impl Sample {
 #[derive(Debug)]
 pub struct Running {
     child: Child,
+    /// It does not read its input, and ends at a signal.
+    by_signal: bool,
     file_prefix: String,
     telemetry: Telemetry,
     thread: Thread,
@@ -141,19 +205,21 @@ impl Running {
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output);
+        let by_signal = matches!(peer, Peer::L3fwd { .. });
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         match Self::wait_until_it_forwards(&mut child, file_prefix) {
             Ok((telemetry, thread, linkage)) => Ok(Self {
                 child,
+                by_signal,
                 file_prefix: file_prefix.into(),
                 telemetry,
                 thread,
                 linkage,
             }),
             Err(error) => {
-                end(&mut child, file_prefix);
+                end(&mut child, by_signal, file_prefix);
                 let text = fs::read_to_string(log).unwrap_or_default();
                 let lines: Vec<&str> = text.lines().rev().take(5).collect();
                 let last = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
@@ -246,19 +312,19 @@ impl Running {
 
     /// Ends it (both sides end at the end of their input).
     pub fn stop(mut self) {
-        end(&mut self.child, &self.file_prefix);
+        end(&mut self.child, self.by_signal, &self.file_prefix);
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        end(&mut self.child, &self.file_prefix);
+        end(&mut self.child, self.by_signal, &self.file_prefix);
     }
 }
 
-/// Closes a child's input, which ends it; kills it (it alone) if it has not ended after 5 seconds.
+/// Closes a child's input, which ends it (l3fwd, which does not read any, is told to end); kills it (it alone) if it has not ended after 5 seconds.
 /// Takes away what the EAL leaves in /var/run.
-fn end(child: &mut Child, file_prefix: &str) {
+fn end(child: &mut Child, by_signal: bool, file_prefix: &str) {
     drop(child.stdin.take());
     if let (Ok(None), Some(pid)) = (
         child.try_wait(),
@@ -266,6 +332,9 @@ fn end(child: &mut Child, file_prefix: &str) {
     ) {
         // It may be paused, and could not end then.
         let _ = kill_process(pid, Signal::CONT);
+        if by_signal {
+            let _ = kill_process(pid, Signal::TERM);
+        }
     }
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(5) {

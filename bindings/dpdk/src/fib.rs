@@ -25,7 +25,7 @@ pub const MAX_NEXT_HOP: u16 = (1 << 15) - 1;
 /// How to make a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FibOptions {
-    /// Unique in the process among tables of the same family; 1 to 24 bytes.
+    /// Unique in the process among tables of the same family; 1 to 16 bytes.
     pub name: String,
     /// Prefixes that it has room for, 1 to 2^24.
     pub routes: u32,
@@ -60,13 +60,15 @@ impl FibOptions {
         }
     }
 
-    fn check(&self) -> Result<(CString, c_int), Error> {
+    /// DPDK's name and socket. Both families' tables name their memory alike, so that the same
+    /// name for one of each collides: `family` goes before it.
+    fn check(&self, family: u8) -> Result<(CString, c_int), Error> {
         let invalid = |option, reason: &str| Error::InvalidOption {
             option,
             reason: reason.into(),
         };
-        if self.name.is_empty() || self.name.len() > 24 {
-            return Err(invalid("forwarding table's name", "1 to 24 bytes"));
+        if self.name.is_empty() || self.name.len() > 16 {
+            return Err(invalid("forwarding table's name", "1 to 16 bytes"));
         }
         if !(1..=1 << 24).contains(&self.routes) {
             return Err(invalid("routes", "1 to 2^24"));
@@ -78,7 +80,7 @@ impl FibOptions {
             None => -1,
             Some(node) => c_int::try_from(node).map_err(|_| invalid("socket", "out of range"))?,
         };
-        let name = CString::new(self.name.as_str())
+        let name = CString::new(format!("v{family}.{}", self.name))
             .map_err(|_| invalid("forwarding table's name", "contains a NUL byte"))?;
         Ok((name, socket))
     }
@@ -119,7 +121,7 @@ fn changed(name: &str, call: &'static str, result: c_int) -> Result<(), Error> {
 
 macro_rules! fib {
     (
-        $fib:ident, $reader:ident, $address:ident, $key:ty, $max_depth:literal,
+        $fib:ident, $reader:ident, $address:ident, $key:ty, $version:literal, $max_depth:literal,
         $create:ident, $add:ident, $delete:ident, $lookup:ident,
         $family:literal, $key_doc:literal, |$ip:ident| $argument:expr
     ) => {
@@ -138,7 +140,7 @@ macro_rules! fib {
         impl $fib {
             /// An empty table: every address has the number 0.
             pub fn new(eal: &Eal, options: &FibOptions) -> Result<Self, Error> {
-                let (name, socket) = options.check()?;
+                let (name, socket) = options.check($version)?;
                 // SAFETY: the EAL runs; a C string that DPDK copies; sizes are checked.
                 let raw = unsafe {
                     dpdk_sys::$create(name.as_ptr(), socket, options.routes, options.groups)
@@ -257,6 +259,7 @@ fib!(
     Fib4Reader,
     Ipv4Addr,
     u32,
+    4,
     32,
     shim_fib_create,
     rte_fib_add,
@@ -271,6 +274,7 @@ fib!(
     Fib6Reader,
     Ipv6Addr,
     [u8; 16],
+    6,
     128,
     shim_fib6_create,
     rte_fib6_add,

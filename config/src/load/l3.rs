@@ -335,8 +335,10 @@ fn is_unicast(address: IpAddr) -> bool {
         // IPv4 in IPv6 is never on a wire (RFC 4291, section 2.5.5)
         IpAddr::V6(v6) => {
             let mapped = v6.to_ipv4_mapped().is_some();
-            !(v6 == Ipv6Addr::UNSPECIFIED || v6 == Ipv6Addr::LOCALHOST || mapped)
-                && !v6.is_multicast()
+            !(v6 == Ipv6Addr::UNSPECIFIED
+                || v6 == Ipv6Addr::LOCALHOST
+                || mapped
+                || v6.is_multicast())
         }
     }
 }

@@ -33,7 +33,7 @@ impl Reader<'_, '_> {
                 interface: s.text(self.sink, "route.interface", name),
             };
             if let (Some(prefix), Some(at)) = (read.prefix.some(), read.prefix.at.as_ref()) {
-                self.check_prefix(prefix, at, interfaces);
+                self.check_prefix(prefix, at, interfaces, routers);
                 if let Some(first) = seen.get(prefix) {
                     let problem = format!("has a route already, on line {first}");
                     self.sink.contradiction("route.prefix", Some(at), problem);
@@ -47,7 +47,24 @@ impl Reader<'_, '_> {
         out
     }
 
-    fn check_prefix(&mut self, prefix: &Prefix, at: &Spot, interfaces: &[ReadInterface]) {
+    fn check_prefix(
+        &mut self,
+        prefix: &Prefix,
+        at: &Spot,
+        interfaces: &[ReadInterface],
+        routers: &[ReadRouter],
+    ) {
+        let ours = |address: IpAddr| {
+            interfaces.iter().any(|i| i.interface.owns(address))
+                || routers
+                    .iter()
+                    .any(|r| r.router.addresses.contains(&address))
+        };
+        if prefix.is_host() && ours(prefix.address()) {
+            let problem = "is an address of this instance: it needs no route";
+            self.sink.contradiction("route.prefix", Some(at), problem);
+            return;
+        }
         let connected = interfaces.iter().find(|i| {
             i.addresses.v.iter().any(|(own, _)| {
                 own.network() == prefix.network() && own.length() == prefix.length()

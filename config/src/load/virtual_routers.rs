@@ -272,6 +272,10 @@ impl Reader<'_, '_> {
                 let problem = format!("is an own address of the interface {name}");
                 self.sink
                     .contradiction("virtual_router.peers", Some(at), problem);
+            } else if peer.is_ipv4() && i.addresses.ok && i.network_of(*peer).is_none() {
+                // adverts never pass a router: their TTL says so
+                let problem = format!("is on no network of the interface {name}");
+                self.sink.reject("virtual_router.peers", Some(at), problem);
             }
         }
         let ipv4 = r.addresses.v.iter().any(|(address, _)| address.is_ipv4());

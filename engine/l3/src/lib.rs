@@ -16,6 +16,23 @@
 //!   the host's stack sends there goes out, except what would contradict our answers.
 //!
 //! Every frame that goes no further is counted by its cause: [`Counters`].
+//!
+//! # What the caller keeps
+//!
+//! 1. [`Host::start`] once, then [`Host::link`] for each interface, at start and at every change: an
+//!    interface without a link takes and says nothing.
+//! 2. [`Host::virtual_addresses`] for each virtual router at start, not held, before the first frame:
+//!    from then on nobody is answered for its addresses until it is held.
+//! 3. It comes back at [`Host::next_deadline`], or as soon as it can, and carries outputs out in order.
+//! 4. Punts of traffic are for the one who may forward: packets that wait for a MAC address are dropped
+//!    when a virtual router is given back, but [`Host::unresolved`] does not ask for a role itself.
+//!
+//! # Beside the RFCs
+//!
+//! - The fast path uses MAC addresses without telling us, so each neighbour that it was told of counts
+//!   as in use, and is asked for again about every 35 seconds. The table so holds who is there.
+//! - A virtual address that is not held is whoever's who holds it: a neighbour like any other.
+//! - Packets are not fragmented, and packets with IPv4 options are not forwarded here.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 

@@ -1,4 +1,5 @@
 //! Two hosts on a wire: they find each other, ping, age, ask again, and come to rest.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests count as tests
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! What the RFCs ask of a router's slow path, by section; and the items of the VRRP checklist
 //! (design/vrrp-and-heartbeat.md) that are a host's.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests count as tests
 
 mod common;
 
@@ -605,6 +606,46 @@ fn item_38_an_active_router_asks_with_the_virtual_mac() {
     let answer = Advertisement::answer_to(&question, C);
     a.frame(&advertisement(&answer, VMAC6, C));
     assert_eq!(a.state("2001:db8::9"), Some(NeighbourState::Reachable));
+}
+
+/// The peer instance that is Active asks in the name of its virtual addresses, and is answered.
+#[test]
+fn who_holds_a_virtual_address_is_a_neighbour() {
+    let mut b = Station::new(config(vec![interface(
+        B,
+        &["192.0.2.2/24", "2001:db8::2/64"],
+    )]));
+    b.hold(VMAC, &["192.0.2.254"], false, true);
+    b.hold(VMAC6, &["fe80::254", "2001:db8::254"], false, true);
+    let mut a = Station::router();
+    a.hold(VMAC6, &["fe80::254", "2001:db8::254"], true, true);
+    a.out.clear();
+    a.host.resolve(a.now, LAN, ip("2001:db8::2"), &mut a.out);
+    let question = only(&a.take());
+    let answer = only(&b.frame(&question));
+    a.frame(&answer);
+    assert_eq!(a.neighbour("2001:db8::2").unwrap().mac, Some(B));
+    assert_eq!(b.neighbour("fe80::254").unwrap().mac, Some(VMAC6));
+    let reply = only(&b.frame(&arp_request(VMAC, "192.0.2.254", "192.0.2.2")));
+    assert_eq!(read_arp(&reply).0.destination, VMAC);
+    assert_eq!(b.neighbour("192.0.2.254").unwrap().mac, Some(VMAC));
+    let reply = read_icmp(&only(&b.frame(&framed(
+        B,
+        VMAC,
+        &ping("192.0.2.254", "192.0.2.2"),
+    ))));
+    assert_eq!(reply.link.destination, VMAC);
+    assert_eq!(b.host.counters().conflicts, 0);
+    // Held here, it is a neighbour no more, and the fast path is told.
+    b.out.clear();
+    b.hold(VMAC, &["192.0.2.254"], true, true);
+    let gone = Output::Neighbour {
+        interface: LAN,
+        ip: ip("192.0.2.254"),
+        mac: None,
+    };
+    assert_eq!(b.take(), [gone]);
+    assert_eq!(b.state("192.0.2.254"), None);
 }
 
 #[test]

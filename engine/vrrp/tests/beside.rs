@@ -474,3 +474,36 @@ fn rule_24_a_reload_moves_no_state() {
         1
     );
 }
+
+#[test]
+fn our_own_frame_come_back_is_no_successor_of_a_stalled_active() {
+    let (mut router, now) = active(settings(100));
+    let later = now + ms(500);
+    let actions = hear(&mut router, later, OURS, 100);
+    assert_eq!((changes(&actions), sent(&actions)), (vec![], vec![]));
+    assert_eq!(notes(&actions).len(), 1);
+    assert_eq!(router.state(), State::Active);
+    // Another one's is.
+    let actions = hear(&mut router, later, LOWER, 100);
+    let why = (State::Active, State::Backup, Reason::OwnStall);
+    assert_eq!(changes(&actions), [why]);
+}
+
+#[test]
+fn our_own_frame_come_back_is_no_successor_of_one_that_resigned() {
+    let (mut router, now) = active(settings(100));
+    router.step(now, Input::Standing(Standing::Resigning));
+    assert_eq!(hear(&mut router, now + ms(1), OURS, 100), []);
+    assert!(router.holds_virtual_mac());
+    let actions = hear(&mut router, now + ms(2), LOWER, 100);
+    assert_eq!(actions, [Action::DropVirtualMac]);
+}
+
+#[test]
+fn an_advert_of_the_other_family_is_of_another_virtual_router() {
+    let (mut router, now) = active(settings(100));
+    let heard_before = router.counters();
+    assert_eq!(hear(&mut router, now + ms(1), "fe80::1", 200), []);
+    assert_eq!(router.state(), State::Active);
+    assert_eq!(router.counters(), heard_before);
+}

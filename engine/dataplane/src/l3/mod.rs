@@ -37,7 +37,7 @@ use crate::lease::Lease;
 use crate::{BURST, MacBytes};
 pub(crate) use counters::L3Figures;
 use dpdk::{Burst, Mbuf, RxQueue, TxQueue, clock};
-use parse::{Fate, PortView, Seen};
+use parse::{Fate, Known, PortView, Seen};
 use rewrite::Header;
 use std::sync::Arc;
 use tables::mac_word;
@@ -303,21 +303,23 @@ impl L3 {
             mbuf.prefetch();
         }
         let (mut count4, mut count6, mut to_virtual) = (0, 0, false);
+        let mut known = Known::NONE;
         for (n, (mbuf, seen)) in frames.iter().zip(&mut scratch.seen).enumerate() {
             if let Some(ahead) = frames.get(n + PREFETCH) {
                 ahead.prefetch();
             }
-            *seen = parse::read(mbuf.data(), &port.view, &tables.held);
+            parse::read(mbuf.data(), &port.view, &tables.held, &mut known, seen);
             to_virtual |= seen.to_virtual;
             match seen.fate {
-                Fate::V4 { to } => {
+                Fate::V4 => {
                     if let Some(place) = scratch.to4.get_mut(count4) {
-                        *place = to;
+                        *place = seen.to4;
                         count4 += 1;
                     }
                 }
-                Fate::V6 { to } => {
-                    if let Some(place) = scratch.to6.get_mut(count6) {
+                Fate::V6 => {
+                    let to = parse::destination6(mbuf.data(), seen.l3);
+                    if let (Some(place), Some(to)) = (scratch.to6.get_mut(count6), to) {
                         *place = to;
                         count6 += 1;
                     }
@@ -360,17 +362,41 @@ impl L3 {
         let index = port.index;
         let (mut next4, mut next6) = (scratch.next4.iter(), scratch.next6.iter());
         let (mut forwarded4, mut forwarded6) = (0, 0);
+        let open = pass == Pass::Open;
         for (mut mbuf, seen) in scratch.burst.drain().zip(&scratch.seen) {
+            let is4 = seen.fate == Fate::V4;
+            let number = match seen.fate {
+                Fate::V4 => next4.next(),
+                Fate::V6 => next6.next(),
+                _ => None,
+            };
+            let number = number.copied().unwrap_or(0);
+            let adjacency = tables.adjacencies.word(number);
+            // The short way: what nearly every packet is.
+            if seen.plain
+                && adjacency.is_resolved()
+                && seen.life > 1
+                && forwarding & (open | !seen.to_virtual)
+                && let Some(egress) = self.egress.get(usize::from(adjacency.interface()))
+                && egress.vlan.is_none()
+                && seen.size <= egress.mtu
+                && let Some(out) = self.ports.get_mut(usize::from(egress.slot))
+            {
+                let from = tables.held.source(adjacency.interface(), Family::V4);
+                if rewrite::plain(mbuf.data_mut(), seen.size, adjacency.mac(), from) {
+                    forwarded4 += 1;
+                    // It has as many places as the burst that they come from.
+                    let _ = out.out.push(mbuf);
+                    continue;
+                }
+            }
             let next = match seen.fate {
-                Fate::V4 { .. } | Fate::V6 { .. } => {
-                    let is4 = matches!(seen.fate, Fate::V4 { .. });
-                    let next = if is4 { next4.next() } else { next6.next() };
-                    let number = next.copied().unwrap_or(0);
-                    let adjacency = tables.adjacencies.get(number);
+                Fate::V4 | Fate::V6 => {
+                    let adjacency = adjacency.unpack();
                     route(seen, number, adjacency, forwarding, pass, &self.egress)
                 }
                 Fate::Drop(cause) => Next::Drop(cause),
-                Fate::Punt(reason) => Next::Punt(reason),
+                Fate::Punt(reason) => Next::Punt(PuntReason::of_frame(reason)),
             };
             let cause = match next {
                 Next::Send {
@@ -378,7 +404,6 @@ impl L3 {
                     interface,
                     mac,
                 } => {
-                    let is4 = matches!(seen.fate, Fate::V4 { .. });
                     match self.ports.get_mut(usize::from(egress.slot)) {
                         Some(out) => {
                             let family = if is4 { Family::V4 } else { Family::V6 };
@@ -440,7 +465,7 @@ enum Next {
 }
 
 /// Decides about a packet that was looked up.
-#[inline(always)]
+#[inline]
 fn route(
     seen: &Seen,
     number: u64,
@@ -450,7 +475,7 @@ fn route(
     egress: &[Egress],
 ) -> Next {
     if adjacency == Adjacency::Local {
-        return Next::Punt(seen.local);
+        return Next::Punt(PuntReason::of_frame(seen.local));
     }
     if !forwarding {
         return Next::Drop(L3Drop::ForwardingOff);

@@ -68,6 +68,18 @@ impl PuntReason {
         }
     }
 
+    /// The reason that a frame alone can give; what needs the tables' word gives
+    /// [`PuntReason::Local`].
+    pub(super) const fn of_frame(counter: L3Punt) -> Self {
+        match counter {
+            L3Punt::Arp => Self::Arp,
+            L3Punt::Vrrp => Self::Vrrp,
+            L3Punt::Neighbour => Self::Neighbour,
+            L3Punt::LinkScope => Self::LinkScope,
+            _ => Self::Local,
+        }
+    }
+
     /// Whether it goes through the protocols' ring.
     #[must_use]
     pub const fn is_protocol(self) -> bool {

@@ -39,6 +39,26 @@ pub fn decrement_hop_limit(packet: &mut [u8]) -> bool {
     }
 }
 
+/// The short way: new addresses and a lower TTL for an IPv4 packet without tag and options, whose
+/// TTL is at least 1, that is to leave without a tag. False, and nothing changed, if the frame is
+/// longer than a packet of `size` bytes needs.
+#[inline(always)]
+pub(super) fn plain(frame: &mut [u8], size: u16, to: u64, from: u64) -> bool {
+    if frame.len() > (ETHERNET + usize::from(size)).max(SHORTEST) {
+        return false;
+    }
+    let Some(head) = frame.first_chunk_mut::<26>() else {
+        return false;
+    };
+    if let Some(place) = head.first_chunk_mut::<8>() {
+        *place = (to | from << 48).to_le_bytes();
+    }
+    if let Some(place) = head.get_mut(8..12) {
+        place.copy_from_slice(&((from >> 16) as u32).to_le_bytes());
+    }
+    head.get_mut(ETHERNET..).is_some_and(decrement_ttl)
+}
+
 /// The Ethernet header of a frame to send.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {

@@ -74,7 +74,6 @@ impl Adjacency {
         mac << MAC_SHIFT | (interface as u64 & INTERFACE_MASK) << KIND_BITS | kind
     }
 
-    #[inline(always)]
     const fn unpack(word: u64) -> Self {
         let interface = (word >> KIND_BITS & INTERFACE_MASK) as u16;
         match word & ((1 << KIND_BITS) - 1) {
@@ -88,6 +87,33 @@ impl Adjacency {
             5 => Self::Discard,
             _ => Self::None,
         }
+    }
+}
+
+/// An adjacency that is not taken apart: six bytes in an enumeration go through memory, which the
+/// hot loop would wait for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AdjacencyWord(u64);
+
+impl AdjacencyWord {
+    #[inline(always)]
+    pub(super) const fn is_resolved(self) -> bool {
+        self.0 & ((1 << KIND_BITS) - 1) == 4
+    }
+
+    #[inline(always)]
+    pub(super) const fn interface(self) -> u16 {
+        (self.0 >> KIND_BITS & INTERFACE_MASK) as u16
+    }
+
+    /// The MAC address in the low 48 bits, if it is resolved.
+    #[inline(always)]
+    pub(super) const fn mac(self) -> u64 {
+        self.0 >> MAC_SHIFT
+    }
+
+    pub(super) const fn unpack(self) -> Adjacency {
+        Adjacency::unpack(self.0)
     }
 }
 
@@ -158,14 +184,17 @@ impl Adjacencies {
     }
 
     /// A place; [`Adjacency::None`] beyond the end.
-    #[inline(always)]
     #[must_use]
     pub fn get(&self, index: u64) -> Adjacency {
-        let word = usize::try_from(index)
-            .ok()
-            .and_then(|index| self.words.get(index));
+        self.word(index).unpack()
+    }
+
+    /// The same, as the hot loop wants it.
+    #[inline(always)]
+    pub(super) fn word(&self, index: u64) -> AdjacencyWord {
+        let word = self.words.get(index as usize);
         // Acquire costs nothing on x86; the word holds all there is to know.
-        Adjacency::unpack(word.map_or(0, |word| word.load(Ordering::Acquire)))
+        AdjacencyWord(word.map_or(0, |word| word.load(Ordering::Acquire)))
     }
 }
 

@@ -1,6 +1,8 @@
 //! A bed: a client and a server, each on a cable to one port of a worker's link pair.
 #![allow(dead_code)]
 
+pub mod l3;
+
 use dpdk::clock::TscClock;
 use dpdk::{
     Eal, EalOptions, Huge, Mbuf, Pool, PoolOptions, Port, PortOptions, RxQueue, Started, TxQueue,
@@ -32,7 +34,8 @@ pub fn eal() -> &'static Eal {
             // One name: nothing is shared below it (no hugepages, no configuration file), and the
             // EAL leaves its directory behind.
             file_prefix: "dataplane-test".into(),
-            memory_mb: Some(256),
+            // Forwarding tables are 64 MiB a bed; without hugepages, what is not used costs nothing.
+            memory_mb: Some(1024),
             huge: Huge::NoHuge,
             telemetry: false,
             extra: vec!["--no-shconf".into()],
@@ -86,7 +89,7 @@ impl End {
 }
 
 /// Two ends of a cable: ours outside, the worker's inside.
-fn cable(size: u32, pool: &Pool) -> (End, End) {
+pub fn cable(size: u32, pool: &Pool) -> (End, End) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     let (outside, inside) = (format!("out{n}"), format!("in{n}"));

@@ -12,5 +12,6 @@ mod lease;
 mod operator;
 mod paths;
 mod random;
+mod routers;
 mod sessions;
 mod start;

@@ -135,6 +135,12 @@ impl Interface {
         })
     }
 
+    /// Whether an address is ours now. A virtual one that is not held is not: whoever holds it is a
+    /// neighbour like any other.
+    pub(super) fn ours(&self, ip: IpAddr) -> bool {
+        !matches!(self.local(ip), None | Some(Local::NotHeld))
+    }
+
     /// Whether a MAC address is one that we answer to now.
     pub(super) fn has_mac(&self, mac: Mac) -> bool {
         mac == self.config.mac || self.holds_mac(mac)
@@ -164,7 +170,7 @@ impl Interface {
 
     /// Whether an address is on this link, and can be a neighbour's.
     pub(super) fn on_link(&self, ip: IpAddr) -> bool {
-        if self.local(ip).is_some() {
+        if self.ours(ip) {
             return false;
         }
         let covered = |own: &Own| {

@@ -28,7 +28,7 @@ impl Host {
         let asked_for = interface.local(target);
         let probe = heard.sender_ip.is_unspecified();
         let claimed = if probe { target } else { sender };
-        if interface.local(claimed).is_some() && (!probe || asked_for == Some(Local::Unusable)) {
+        if interface.ours(claimed) && (!probe || asked_for == Some(Local::Unusable)) {
             self.claimed(now, id, claimed, heard.sender_mac, out);
             // Who has our address is no neighbour of ours, and is not answered.
             return;

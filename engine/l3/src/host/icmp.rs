@@ -241,7 +241,7 @@ impl Host {
             || !is_station(destination.into())
             || reserved(source)
             || reserved(destination)
-            || self.is_local(source.into())
+            || self.is_ours(source.into())
         {
             return Err(DropCause::NoErrorAllowed);
         }
@@ -282,7 +282,7 @@ impl Host {
         if about_error
             || !is_station(source.into())
             || (destination.is_multicast() && !too_big)
-            || self.is_local(source.into())
+            || self.is_ours(source.into())
         {
             return Err(DropCause::NoErrorAllowed);
         }

@@ -120,9 +120,9 @@ impl Host {
             .find_map(|(id, interface)| Some((id, interface.local(ip)?)))
     }
 
-    /// Whether an address is one of ours on any interface, held or not.
-    pub(super) fn is_local(&self, ip: IpAddr) -> bool {
-        self.interfaces.iter().any(|i| i.local(ip).is_some())
+    /// Whether an address is one of ours on any interface.
+    pub(super) fn is_ours(&self, ip: IpAddr) -> bool {
+        self.interfaces.iter().any(|i| i.ours(ip))
     }
 
     /// Judges the ends of a packet.

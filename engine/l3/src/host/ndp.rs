@@ -98,7 +98,7 @@ impl Host {
             return;
         };
         let target = IpAddr::V6(news.target);
-        if interface.local(target).is_some() {
+        if interface.ours(target) {
             let mac: Mac = news.target_mac.unwrap_or(link.source);
             return self.claimed(now, id, target, mac, out);
         }

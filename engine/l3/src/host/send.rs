@@ -118,7 +118,7 @@ impl Host {
         };
         let cause = if !known.up {
             Some(DropCause::NoLink)
-        } else if !is_station(hop) || reserved || known.local(hop).is_some() {
+        } else if !is_station(hop) || reserved || known.ours(hop) {
             Some(DropCause::BadNextHop)
         } else {
             None

@@ -125,3 +125,38 @@ fn live_part(running: &Config, new: &Config) -> Config {
     }
     merged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        Config::parse(text, "f").unwrap().config
+    }
+
+    /// What is merged is what the diff calls live, and nothing else.
+    fn merged_is_what_is_live(old: &str, new: &str) -> Config {
+        let (old, new) = (config(old), config(new));
+        let merged = live_part(&old, &new);
+        let live = |c: &twinline_config::Change| c.applies == Applies::Live;
+        let wanted: Vec<_> = Config::diff(&old, &new).into_iter().filter(live).collect();
+        assert_eq!(Config::diff(&old, &merged), wanted);
+        merged
+    }
+
+    #[test]
+    fn rule_24_a_virtual_routers_priority_applies_live_unless_it_is_the_owners() {
+        let base = include_str!("../../../../config/examples/l3.toml")
+            .replace("\"active-passive\"", "\"active-active\"");
+        let with = |text: &str| base.replace("# priority = 150", text);
+        let merged = merged_is_what_is_live(&base, &with("priority = 7\n#"));
+        assert_eq!(merged.virtual_routers[0].priority, 7);
+        let owner = with("priority = 255\n#").replace("[\"192.0.2.1\"]", "[\"192.0.2.2\"]");
+        let merged = merged_is_what_is_live(&base, &owner);
+        assert_eq!(merged.virtual_routers[0].priority, 150);
+        let merged = merged_is_what_is_live(&owner, &base);
+        assert_eq!(merged.virtual_routers[0].priority, 255);
+        // another router under a new name
+        merged_is_what_is_live(&base, &base.replace("\"uplink\"", "\"out\""));
+    }
+}

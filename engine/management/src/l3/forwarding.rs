@@ -302,3 +302,262 @@ impl Forwarding {
         self.free.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::l3::plan::Interface;
+    use std::collections::BTreeMap;
+
+    /// Tables that look up by trying each prefix.
+    #[derive(Default)]
+    struct Model {
+        prefixes: BTreeMap<(IpAddr, u8), u16>,
+        numbers: BTreeMap<u16, Adjacency>,
+        full: bool,
+    }
+
+    impl Tables for Model {
+        fn add(&mut self, ip: IpAddr, length: u8, number: u16) -> bool {
+            if !self.full {
+                self.prefixes.insert((ip, length), number);
+            }
+            !self.full
+        }
+
+        fn remove(&mut self, ip: IpAddr, length: u8) {
+            assert!(self.prefixes.remove(&(ip, length)).is_some(), "{ip}");
+        }
+
+        fn set(&mut self, number: u16, adjacency: Adjacency) {
+            assert!(number >= Adjacencies::FIRST_FREE);
+            self.numbers.insert(number, adjacency);
+        }
+    }
+
+    impl Model {
+        fn lookup(&self, to: &str) -> (u16, Adjacency) {
+            let to: IpAddr = to.parse().unwrap();
+            let fits = self
+                .prefixes
+                .iter()
+                .filter(|((ip, length), _)| Prefix::new(*ip, *length).unwrap().contains(to));
+            let best = fits.max_by_key(|((_, length), _)| *length);
+            let number = best.map_or(0, |(_, number)| *number);
+            let adjacency = match number {
+                Adjacencies::NO_ROUTE => Adjacency::None,
+                Adjacencies::LOCAL => Adjacency::Local,
+                number => self.numbers[&number],
+            };
+            (number, adjacency)
+        }
+
+        fn adjacency(&self, to: &str) -> Adjacency {
+            self.lookup(to).1
+        }
+    }
+
+    const LAN: InterfaceId = InterfaceId(0);
+    const WAN: InterfaceId = InterfaceId(1);
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 9]);
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn prefix(text: &str) -> Prefix {
+        let (address, length) = text.split_once('/').unwrap();
+        Prefix::new(ip(address), length.parse().unwrap()).unwrap()
+    }
+
+    fn plan(routes: &[(&str, &str, InterfaceId)]) -> Plan {
+        let interface = |own: &[&str], port| Interface {
+            name: format!("i{port}"),
+            port,
+            vlan: None,
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            mtu: 1500,
+            own: own.iter().map(|own| prefix(own)).collect(),
+            kernel: None,
+            digest: 0,
+        };
+        Plan {
+            interfaces: vec![
+                interface(&["192.0.2.2/24", "2001:db8::2/64", "fe80::2/64"], 0),
+                interface(&["198.51.100.2/31"], 1),
+            ],
+            routes: routes
+                .iter()
+                .map(|&(to, via, interface)| twinline_l3::Route {
+                    prefix: prefix(to),
+                    via: ip(via),
+                    interface,
+                })
+                .collect(),
+            routers: Vec::new(),
+            forwarding: true,
+            limits: twinline_l3::Limits::default(),
+        }
+    }
+
+    fn resolved(InterfaceId(interface): InterfaceId) -> Adjacency {
+        Adjacency::Resolved {
+            interface,
+            mac: MAC.0,
+        }
+    }
+
+    #[test]
+    fn what_is_connected_is_local_discarded_or_asked_for() {
+        let mut model = Model::default();
+        let plan = plan(&[]);
+        let numbers = Forwarding::numbers(&plan);
+        Forwarding::new(&plan, numbers, &mut model);
+        for local in ["192.0.2.2", "2001:db8::2", "198.51.100.2"] {
+            assert_eq!(model.adjacency(local), Adjacency::Local, "{local}");
+        }
+        for nobody in ["192.0.2.0", "192.0.2.255"] {
+            assert_eq!(model.adjacency(nobody), Adjacency::Discard, "{nobody}");
+        }
+        let lan = Adjacency::Connected { interface: 0 };
+        assert_eq!(model.adjacency("192.0.2.9"), lan);
+        assert_eq!(model.adjacency("2001:db8::9"), lan);
+        // RFC 3021: a /31 has no broadcast address.
+        let wan = Adjacency::Connected { interface: 1 };
+        assert_eq!(model.adjacency("198.51.100.3"), wan);
+        assert_eq!(model.adjacency("203.0.113.1"), Adjacency::None);
+        assert_eq!(model.adjacency("fe80::9"), Adjacency::None, "of each link");
+    }
+
+    #[test]
+    fn item_40_virtual_addresses_are_local_whether_held_or_not() {
+        let mut model = Model::default();
+        let mut plan = plan(&[]);
+        let vrid = twinline_wire::vrrp::Vrid::new(1).unwrap();
+        let interval = twinline_wire::vrrp::Interval::from_centis(10).unwrap();
+        plan.routers.push(crate::l3::plan::VirtualRouter {
+            name: "gw".into(),
+            interface: LAN,
+            settings: twinline_vrrp::Settings::new(
+                vrid,
+                interval,
+                ip("192.0.2.2"),
+                vec![ip("192.0.2.1")],
+            ),
+        });
+        Forwarding::new(&plan, 1000, &mut model);
+        assert_eq!(model.adjacency("192.0.2.1"), Adjacency::Local);
+    }
+
+    #[test]
+    fn neighbours_come_and_go() {
+        let mut model = Model::default();
+        let mut forwarding = Forwarding::new(&plan(&[]), 1000, &mut model);
+        let free = forwarding.free();
+        let neighbour = ip("192.0.2.9");
+        forwarding.neighbour(LAN, neighbour, Some(MAC), &mut model);
+        let (number, adjacency) = model.lookup("192.0.2.9");
+        assert_eq!(adjacency, resolved(LAN));
+        assert_eq!(forwarding.next_hop(number, ip("1.1.1.1")), neighbour);
+        // Heard again, and with another MAC address: the same number.
+        forwarding.neighbour(LAN, neighbour, Some(MAC), &mut model);
+        assert_eq!(
+            (model.lookup("192.0.2.9").0, forwarding.free()),
+            (number, free - 1)
+        );
+        forwarding.neighbour(LAN, neighbour, None, &mut model);
+        assert_eq!(
+            model.adjacency("192.0.2.9"),
+            Adjacency::Connected { interface: 0 }
+        );
+        // A worker that looked it up a moment ago asks for the destination.
+        assert_eq!(
+            model.numbers[&number],
+            Adjacency::Connected { interface: 0 }
+        );
+        assert_eq!(
+            forwarding.next_hop(number, ip("192.0.2.77")),
+            ip("192.0.2.77")
+        );
+        assert_eq!(forwarding.free(), free);
+        // The number is the last to be used again.
+        assert_eq!(forwarding.free.back(), Some(&number));
+        forwarding.neighbour(LAN, neighbour, None, &mut model);
+    }
+
+    #[test]
+    fn whoever_is_on_no_network_of_ours_gets_no_route() {
+        let mut model = Model::default();
+        let mut forwarding = Forwarding::new(&plan(&[]), 1000, &mut model);
+        let before = model.prefixes.clone();
+        // Of another interface's network, link-local, our own: none is a way for others' packets.
+        for (on, who) in [(WAN, "192.0.2.9"), (LAN, "fe80::9"), (LAN, "192.0.2.2")] {
+            forwarding.neighbour(on, ip(who), Some(MAC), &mut model);
+            assert_eq!(model.prefixes, before, "{who}");
+        }
+    }
+
+    #[test]
+    fn routes_share_a_next_hop_that_keeps_its_number() {
+        let mut model = Model::default();
+        let routes = [
+            ("0.0.0.0/0", "192.0.2.9", LAN),
+            ("203.0.113.7/24", "192.0.2.9", LAN),
+            ("::/0", "fe80::9", LAN),
+        ];
+        let mut forwarding = Forwarding::new(&plan(&routes), 1000, &mut model);
+        let free = forwarding.free();
+        let unresolved = Adjacency::Unresolved { interface: 0 };
+        let (number, adjacency) = model.lookup("8.8.8.8");
+        assert_eq!(adjacency, unresolved);
+        assert_eq!(model.lookup("203.0.113.1"), (number, unresolved));
+        assert_eq!(forwarding.next_hop(number, ip("8.8.8.8")), ip("192.0.2.9"));
+        let (six, _) = model.lookup("2001:db8:9::1");
+        assert_eq!(forwarding.next_hop(six, ip("2001:db8:9::1")), ip("fe80::9"));
+
+        forwarding.neighbour(LAN, ip("192.0.2.9"), Some(MAC), &mut model);
+        forwarding.neighbour(LAN, ip("fe80::9"), Some(MAC), &mut model);
+        for to in ["8.8.8.8", "203.0.113.1", "192.0.2.9", "2001:db8:9::1"] {
+            assert_eq!(model.adjacency(to), resolved(LAN), "{to}");
+        }
+        forwarding.neighbour(LAN, ip("192.0.2.9"), None, &mut model);
+        assert_eq!(model.lookup("8.8.8.8"), (number, unresolved));
+        assert_eq!(
+            model.adjacency("192.0.2.9"),
+            Adjacency::Connected { interface: 0 }
+        );
+        assert_eq!(forwarding.free(), free);
+    }
+
+    #[test]
+    fn the_slow_way_is_the_longest_prefix() {
+        let mut model = Model::default();
+        let routes = [
+            ("0.0.0.0/0", "192.0.2.9", LAN),
+            ("203.0.113.0/24", "198.51.100.3", WAN),
+        ];
+        let forwarding = Forwarding::new(&plan(&routes), 1000, &mut model);
+        let way = |to| forwarding.way_to(ip(to));
+        assert_eq!(way("8.8.8.8"), Some((LAN, ip("192.0.2.9"))));
+        assert_eq!(way("203.0.113.1"), Some((WAN, ip("198.51.100.3"))));
+        assert_eq!(way("192.0.2.77"), Some((LAN, ip("192.0.2.77"))));
+        assert_eq!(way("2001:db9::1"), None);
+    }
+
+    #[test]
+    fn tables_without_room_are_counted_and_break_nothing() {
+        let mut model = Model::default();
+        let plan = plan(&[]);
+        let mut forwarding = Forwarding::new(&plan, 1000, &mut model);
+        model.full = true;
+        forwarding.neighbour(LAN, ip("192.0.2.9"), Some(MAC), &mut model);
+        assert_eq!(forwarding.refused, 1);
+        // It never had a route: none is removed.
+        forwarding.neighbour(LAN, ip("192.0.2.9"), None, &mut model);
+        // No numbers at all.
+        let mut model = Model::default();
+        let mut none = Forwarding::new(&plan, 2, &mut model);
+        none.neighbour(LAN, ip("192.0.2.9"), Some(MAC), &mut model);
+        assert!(none.refused > 0);
+    }
+}

@@ -388,3 +388,247 @@ fn advert_frame(
         frame
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::l3::plan::Interface;
+    use std::time::Duration;
+    use twinline_wire::vrrp::{Interval, Vrid, parse};
+
+    const LAN: InterfaceId = InterfaceId(0);
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::ZERO + Duration::from_millis(ms)
+    }
+
+    fn nobody(_: InterfaceId, _: IpAddr) -> Option<Mac> {
+        None
+    }
+
+    fn router(name: &str, source: &str, addresses: &[&str]) -> VirtualRouter {
+        let interval = Interval::from_centis(10).unwrap();
+        let addresses = addresses.iter().map(|a| ip(a)).collect();
+        let vrid = Vrid::new(10).unwrap();
+        VirtualRouter {
+            name: name.into(),
+            interface: LAN,
+            settings: vrrp::Settings::new(vrid, interval, ip(source), addresses),
+        }
+    }
+
+    fn plan(vlan: Option<u16>, peers: &[&str]) -> Plan {
+        let mut four = router("gw4", "192.0.2.2", &["192.0.2.1"]);
+        four.settings.peers = peers.iter().map(|p| ip(p)).collect();
+        Plan {
+            interfaces: vec![Interface {
+                name: "lan0".into(),
+                port: 0,
+                vlan,
+                mac: Mac([2, 0, 0, 0, 0, 1]),
+                mtu: 1500,
+                own: Vec::new(),
+                kernel: None,
+                digest: 1,
+            }],
+            routes: Vec::new(),
+            routers: vec![four, router("gw6", "fe80::2", &["fe80::10", "2001:db8::1"])],
+            forwarding: true,
+            limits: twinline_l3::Limits::default(),
+        }
+    }
+
+    fn up(plan: &Plan) -> Routers {
+        let mut routers = Routers::new(plan, at(0));
+        routers.link(at(0), LAN, true, &nobody);
+        assert_eq!(routers.take(), [], "silent until told");
+        routers.tell(at(0), Standing::Eligible, false, &nobody);
+        routers.take();
+        routers
+    }
+
+    fn states(routers: &Routers) -> Vec<State> {
+        routers.iter().map(|entry| entry.router.state()).collect()
+    }
+
+    fn frames(all: &[Do]) -> Vec<&[u8]> {
+        let frame = |act| match act {
+            &Do::Send { ref frame, .. } => Some(frame.as_slice()),
+            _ => None,
+        };
+        all.iter().filter_map(frame).collect()
+    }
+
+    /// An advert of another router of the same plan.
+    fn of_another(vlan: Option<u16>, source: &str, priority: u8) -> Vec<u8> {
+        let mut settings = plan(vlan, &[]).routers[0].settings.clone();
+        settings.source = ip(source);
+        let addressing = Addressing {
+            source: settings.source,
+            target: Target::Group,
+            vlan: vlan.unwrap_or(0),
+            checksum: settings.checksum,
+        };
+        let mut frame = vec![0; MAX_FRAME_LEN];
+        let length = settings
+            .advert(priority)
+            .emit(&addressing, &mut frame)
+            .unwrap();
+        frame.truncate(length);
+        frame
+    }
+
+    #[test]
+    fn item_24_becoming_active_is_done_in_order() {
+        let mut routers = up(&plan(Some(7), &[]));
+        assert_eq!(states(&routers), [State::Backup; 2]);
+        routers.tell(at(5), Standing::Eligible, true, &nobody);
+        assert_eq!(states(&routers), [State::Active; 2]);
+        let all = routers.take();
+        // The MAC address, the advert from it, the announcement.
+        assert_eq!(
+            all[0],
+            Do::Hold {
+                router: 0,
+                held: true
+            }
+        );
+        assert!(matches!(&all[1], Do::Send { .. }));
+        let address = ip("192.0.2.1");
+        assert_eq!(all[2], Do::Announce { router: 0, address });
+        let frames = frames(&all);
+        for (frame, family) in frames.iter().zip([Family::V4, Family::V6]) {
+            assert_eq!(frame[6..12], Vrid::new(10).unwrap().mac(family).0);
+            assert_eq!(frame[12..16], [0x81, 0, 0, 7], "its VLAN");
+            let settings = &plan(None, &[]).routers[0].settings;
+            let advert = parse(frame, |_, _| Some(settings.expect())).unwrap();
+            assert_eq!(advert.priority, 100);
+        }
+        assert_eq!(frames.len(), 2);
+    }
+
+    #[test]
+    fn item_13_adverts_go_to_their_router_or_are_counted() {
+        let mut routers = up(&plan(None, &[]));
+        let frame = of_another(None, "192.0.2.3", 200);
+        routers.advert(at(10), LAN, &frame, &nobody);
+        let heard = routers.get(0).unwrap().last_advert.unwrap();
+        assert_eq!((heard.source, heard.priority), (ip("192.0.2.3"), 200));
+        assert_eq!(
+            routers.get(1).unwrap().last_advert,
+            None,
+            "the other family"
+        );
+        assert_eq!(routers.drops.total(), 0);
+        // On another interface there is no such router; and noise is nobody's.
+        routers.advert(at(11), InterfaceId(1), &frame, &nobody);
+        routers.advert(at(12), LAN, &[0; 60], &nobody);
+        assert_eq!(routers.drops.get(DropCause::UnknownVrid), 1);
+        assert_eq!(routers.drops.total(), 2);
+    }
+
+    #[test]
+    fn our_own_advert_come_back_is_nobody_elses() {
+        let mut routers = up(&plan(None, &[]));
+        routers.advert(at(10), LAN, &of_another(None, "192.0.2.2", 200), &nobody);
+        assert_eq!(routers.get(0).unwrap().last_advert, None);
+    }
+
+    #[test]
+    fn a_resigning_router_says_so_and_a_silent_one_does_not() {
+        for (standing, says) in [(Standing::Resigning, true), (Standing::Silent, false)] {
+            let mut routers = up(&plan(None, &[]));
+            routers.tell(at(5), Standing::Eligible, true, &nobody);
+            routers.take();
+            routers.tell(at(50), standing, false, &nobody);
+            let all = routers.take();
+            let settings = plan(None, &[]).routers[0].settings.clone();
+            let sent = frames(&all);
+            assert_eq!(sent.len(), if says { 2 } else { 0 });
+            for frame in sent {
+                let advert = parse(frame, |_, _| Some(settings.expect())).unwrap();
+                assert_eq!(advert.priority, 0);
+            }
+            let lets_go = all.contains(&Do::Hold {
+                router: 0,
+                held: false,
+            });
+            assert_eq!(
+                lets_go, !says,
+                "who resigns carries on until its successor is heard"
+            );
+        }
+    }
+
+    #[test]
+    fn unicast_peers_are_looked_for_and_then_spoken_to() {
+        let mut routers = up(&plan(None, &["192.0.2.3"]));
+        routers.tell(at(5), Standing::Eligible, true, &nobody);
+        let all = routers.take();
+        let peer = ip("192.0.2.3");
+        let wanted = Do::Resolve {
+            interface: LAN,
+            peer,
+        };
+        assert!(all.contains(&wanted));
+        assert_eq!((routers.get(0).unwrap().unsent, frames(&all).len()), (1, 1));
+        let known = |_: InterfaceId, who: IpAddr| (who == peer).then_some(Mac([2, 0, 0, 0, 0, 3]));
+        routers.tick(at(105), true, &known);
+        let all = routers.take();
+        assert_eq!(frames(&all)[0][..6], [2, 0, 0, 0, 0, 3]);
+        assert_eq!(routers.get(0).unwrap().unsent, 1);
+    }
+
+    /// Rule 3: as long as our own receive path was not looked through, nobody's silence is judged;
+    /// an Active Router sends all the same.
+    #[test]
+    fn rule_03_a_backups_timer_waits_for_what_was_received() {
+        let mut routers = up(&plan(None, &[]));
+        assert!(!routers.judges(at(360)));
+        assert!(routers.judges(at(361)));
+        routers.tick(at(361), false, &nobody);
+        assert_eq!(states(&routers), [State::Backup; 2]);
+        let frame = of_another(None, "192.0.2.3", 200);
+        routers.advert(at(362), LAN, &frame, &nobody);
+        routers.tick(at(362), true, &nobody);
+        assert_eq!(states(&routers), [State::Backup, State::Active]);
+        routers.take();
+        routers.tick(at(462), false, &nobody);
+        assert_eq!(frames(&routers.take()).len(), 1);
+    }
+
+    #[test]
+    fn rule_24_a_reload_changes_what_runs() {
+        let mut routers = up(&plan(None, &[]));
+        routers.tell(at(5), Standing::Eligible, true, &nobody);
+        routers.take();
+        let live = vrrp::Live {
+            preempt: false,
+            preempt_delay: Duration::ZERO,
+            accept: true,
+            checksum: Default::default(),
+            announcing: vrrp::Announcing::default(),
+        };
+        let priority = vrrp::Priority::backup(120).unwrap();
+        assert!(routers.adjust(at(6), "gw4", (priority, live), &nobody));
+        assert!(!routers.adjust(at(6), "gw9", (priority, live), &nobody));
+        let all = routers.take();
+        // Accept mode is another for the slow path, and the others hear of the priority at once.
+        assert_eq!(
+            all[0],
+            Do::Hold {
+                router: 0,
+                held: true
+            }
+        );
+        assert_eq!((all.len(), frames(&all).len()), (2, 1));
+        assert_eq!(states(&routers), [State::Active; 2]);
+        // The same again changes nothing.
+        assert!(routers.adjust(at(7), "gw4", (priority, live), &nobody));
+        assert_eq!(routers.take(), []);
+    }
+}

@@ -74,11 +74,13 @@ impl Router {
             return;
         }
         let greater = advert.source > self.settings.source;
+        // What we sent before we stalled may come back: that is no successor.
+        let other = advert.source != self.settings.source;
         let why = if advert.priority > own.get() {
             Some(Reason::HigherPriority)
         } else if advert.priority == own.get() && greater {
             Some(Reason::GreaterAddress)
-        } else if active.may_be_replaced(interval, now) && !own.is_owner() {
+        } else if other && active.may_be_replaced(interval, now) && !own.is_owner() {
             Some(Reason::OwnStall)
         } else {
             None

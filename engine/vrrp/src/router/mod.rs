@@ -31,7 +31,7 @@ mod running;
 
 use std::time::Duration;
 
-use twinline_wire::vrrp::{Advert, Version};
+use twinline_wire::vrrp::{Advert, Family, Version};
 
 use crate::action::Action;
 use crate::event::{Event, Note, Notes, Reason, State};
@@ -210,7 +210,8 @@ impl Router {
 
     fn advert(&mut self, now: Time, advert: &Advert<'_>, out: &mut Vec<Action>) {
         let settings = &self.settings;
-        if advert.vrid != settings.vrid || advert.version != settings.version {
+        let other_family = Family::of(advert.source) != settings.family();
+        if other_family || advert.vrid != settings.vrid || advert.version != settings.version {
             return; // of another virtual router: the caller's mistake
         }
         self.counters.heard = self.counters.heard.saturating_add(1);
@@ -222,7 +223,10 @@ impl Router {
             return;
         }
         match self.phase {
-            Phase::Initialize if advert.priority > 0 => self.let_go(out), // our successor
+            // Our successor; not what we sent before we resigned, come back.
+            Phase::Initialize if advert.priority > 0 && advert.source != self.settings.source => {
+                self.let_go(out);
+            }
             Phase::Initialize => {}
             Phase::Backup(_) => self.backup_hears(now, advert),
             Phase::Active(_) => self.active_hears(now, advert, out),

@@ -160,6 +160,16 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             ),
         ),
         (
+            "arp-moved",
+            script(
+                READY,
+                &[
+                    &frame(&arp_frame(&to_own)),
+                    &frame(&arp_frame(&arp::Repr::gratuitous(STRANGER_IP, VMAC))),
+                ],
+            ),
+        ),
+        (
             "arp-probed",
             script(2, &[&frame(&arp_frame(&to_own)), &wait]),
         ),

@@ -158,7 +158,9 @@ pub(crate) struct Host {
     adopted: GateMode,
     wanted: Option<(GateMode, u32)>,
     lease: Lease,
-    neighbours: Vec<crate::message::NeighbourChunk>,
+    pub neighbours: Vec<crate::message::NeighbourChunk>,
+    /// What its virtual routers see.
+    pub routers: crate::observation::RoutersSeen,
     pending: usize,
     progress: WorkerProgress,
     next_links: Time,
@@ -251,6 +253,7 @@ impl Cluster {
                 lease: Lease::None,
                 pending: 0,
                 neighbours: Vec::new(),
+                routers: crate::observation::RoutersSeen::NONE,
                 progress: WorkerProgress::default(),
                 next_links: Time::ZERO,
                 boots: 100,
@@ -541,6 +544,7 @@ impl Cluster {
             announcements_pending: host.pending,
             workers: &[host.progress],
             learned: &learned,
+            routers: host.routers,
             bytes: [host.bytes, 0],
             requests: &requests,
             ..Observation::quiet(now + host.offset, unix_ms)
