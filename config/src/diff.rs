@@ -75,8 +75,11 @@ impl Config {
             }
             let key_file = matches!(item.schema, "ha.key_file" | "ha.next_key_file");
             let owner = VirtualRouter::OWNER.to_string();
-            let other_router = item.schema == "virtual_router.priority"
-                && [old, new].into_iter().any(|p| p == owner || p == ABSENT);
+            let other_router = item.schema.starts_with("virtual_router.")
+                && [old, new].into_iter().any(|value| {
+                    let owns = item.schema == "virtual_router.priority" && value == owner;
+                    owns || value == ABSENT
+                });
             let applies = match spec(item.schema) {
                 Some(_) if key_file && security_changes => Applies::Restart,
                 Some(_) if other_router => Applies::Restart,

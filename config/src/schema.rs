@@ -361,21 +361,21 @@ pub const KEYS: &[KeySpec] = &[
         with `ha.primary`, else 100"),
     key("virtual_router.interval_ms", int(10, 255_000, 1000), Restart,
         "Time between adverts: multiples of 10 up to 40950; in version 2 whole seconds, 1000 to 255000"),
-    key("virtual_router.preempt", flag(true), Restart,
+    key("virtual_router.preempt", flag(true), Live,
         "A better priority takes over from a worse one (the owner of the addresses always does)"),
-    key("virtual_router.preempt_delay_s", int(0, 86_400, 0), Restart,
+    key("virtual_router.preempt_delay_s", int(0, 86_400, 0), Live,
         "For how long the worse one has to be heard before"),
-    key("virtual_router.accept", flag(true), Restart,
+    key("virtual_router.accept", flag(true), Live,
         "The virtual addresses answer pings and reach the host while we are Active (accept mode)"),
     key("virtual_router.checksum", Kind::Choice { words: &["rfc9568", "pseudo-header", "any"],
-        default: Some("any") }, Restart, "Checksum of version 3 over IPv4: of the message alone, with a \
+        default: Some("any") }, Live, "Checksum of version 3 over IPv4: of the message alone, with a \
         pseudo-header, or either is taken and the RFC's is sent"),
     key("virtual_router.peers", Kind::List { accepted: "an array of unicast addresses of the family of \
         `addresses`, IPv6 link-local; empty = multicast", max: MAX_PEERS }, Restart,
         "Adverts go to these routers, and are taken from them only; empty: multicast"),
-    key("virtual_router.announce_count", int(1, 255, 5), Restart,
+    key("virtual_router.announce_count", int(1, 255, 5), Live,
         "How often a new Active announces each address (gratuitous ARP, unsolicited neighbour advertisement)"),
-    key("virtual_router.announce_every_ms", int(1, 60_000, 1000), Restart, "Time between two of these"),
+    key("virtual_router.announce_every_ms", int(1, 60_000, 1000), Live, "Time between two of these"),
 
     key("l3.ip_forward", flag(true), Restart, "Packets are forwarded between interfaces"),
     key("l3.icmp_per_second", int0(1_000_000, "none", 1000), Restart,

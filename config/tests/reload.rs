@@ -181,13 +181,13 @@ const L3_CHANGES: &[(&str, &str, &str, bool)] = &[
     ("[\"198.51.100.3\"]", "[\"198.51.100.4\"]", "virtual_router.uplink.addresses: [\"198.51.100.3\"] -> [\"198.51.100.4\"] (needs a restart)", true),
     ("# priority = 150", "priority = 200", "virtual_router.gateway.priority: 150 -> 200 (live)", false),
     ("interval_ms = 1000", "interval_ms = 10", "virtual_router.gateway.interval_ms: 1000 -> 10 (needs a restart)", true),
-    ("preempt = true", "preempt = false", "virtual_router.gateway.preempt: true -> false (needs a restart)", false),
-    ("preempt_delay_s = 0", "preempt_delay_s = 5", "virtual_router.gateway.preempt_delay_s: 0 -> 5 (needs a restart)", false),
-    ("accept = true", "accept = false", "virtual_router.gateway.accept: true -> false (needs a restart)", true),
-    ("checksum = \"any\"", "checksum = \"pseudo-header\"", "virtual_router.gateway.checksum: \"any\" -> \"pseudo-header\" (needs a restart)", true),
+    ("preempt = true", "preempt = false", "virtual_router.gateway.preempt: true -> false (live)", false),
+    ("preempt_delay_s = 0", "preempt_delay_s = 5", "virtual_router.gateway.preempt_delay_s: 0 -> 5 (live)", false),
+    ("accept = true", "accept = false", "virtual_router.gateway.accept: true -> false (live)", true),
+    ("checksum = \"any\"", "checksum = \"pseudo-header\"", "virtual_router.gateway.checksum: \"any\" -> \"pseudo-header\" (live)", true),
     ("peers = []", "peers = [\"192.0.2.3\"]", "virtual_router.gateway.peers: [] -> [\"192.0.2.3\"] (needs a restart)", false),
-    ("announce_count = 5", "announce_count = 1", "virtual_router.gateway.announce_count: 5 -> 1 (needs a restart)", false),
-    ("announce_every_ms = 1000", "announce_every_ms = 1", "virtual_router.gateway.announce_every_ms: 1000 -> 1 (needs a restart)", false),
+    ("announce_count = 5", "announce_count = 1", "virtual_router.gateway.announce_count: 5 -> 1 (live)", false),
+    ("announce_every_ms = 1000", "announce_every_ms = 1", "virtual_router.gateway.announce_every_ms: 1000 -> 1 (live)", false),
 ];
 
 #[test]

@@ -5,6 +5,7 @@
 //! These tests make network namespaces and need root.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "helpers of tests, which clippy.toml does not except"
 )]
 

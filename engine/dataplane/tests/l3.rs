@@ -538,3 +538,178 @@ fn a_full_port_drops_and_counts() {
     assert_eq!(bed.out(B).len() as u64, b.tx_packets);
     bed.assert_accounted();
 }
+
+/// The tables of [`L3Bed::routed`] as a list, searched for the longest prefix: what the packet's
+/// fate is to be, said a second time and in another way.
+mod model {
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub enum Fate {
+        Sent(Vec<u8>),
+        Punted(PuntReason),
+        Dropped(L3Drop),
+    }
+
+    pub fn fate(packet: &V4, to_virtual: bool, held: bool, open: bool) -> Fate {
+        let martian = |address: [u8; 4]| {
+            let address = Ipv4Addr::from(address);
+            address.octets()[0] == 0
+                || address.is_loopback()
+                || address.is_multicast()
+                || address.octets()[0] >= 240
+        };
+        if to_virtual && !held {
+            return Fate::Dropped(L3Drop::NotForUs);
+        }
+        if martian(packet.from) || martian(packet.to) {
+            return Fate::Dropped(L3Drop::Martian);
+        }
+        let routes = [
+            ([192, 0, 2, 1], 32, 1),
+            ([192, 0, 2, 0], 24, 4),
+            ([10, 20, 0, 0], 16, 3),
+            ([10, 0, 0, 0], 8, 2),
+        ];
+        let matches = |(prefix, length, _): &([u8; 4], u32, u16)| {
+            let shift = 32 - length;
+            u32::from_be_bytes(packet.to) >> shift == u32::from_be_bytes(*prefix) >> shift
+        };
+        let next = routes.iter().find(|route| matches(route));
+        let next = next.map_or(0, |(.., next)| *next);
+        if next == 1 {
+            return Fate::Punted(if packet.protocol == 112 {
+                PuntReason::Vrrp
+            } else {
+                PuntReason::Local
+            });
+        }
+        if to_virtual && !open {
+            return Fate::Dropped(L3Drop::Gate);
+        }
+        if packet.options > 0 {
+            return Fate::Punted(PuntReason::Options);
+        }
+        if packet.ttl <= 1 {
+            return Fate::Punted(PuntReason::TimeExceeded);
+        }
+        let (interface, mtu, out_vlan) = match next {
+            0 => return Fate::Punted(PuntReason::NoRoute),
+            4 => {
+                return Fate::Punted(PuntReason::Unresolved {
+                    adjacency: 4,
+                    interface: 0,
+                });
+            }
+            2 => (1, 1400, None),
+            _ => (2, 1500, Some(20)),
+        };
+        if 20 + packet.payload > usize::from(mtu) {
+            return Fate::Punted(if packet.dont_fragment {
+                PuntReason::TooBig { interface, mtu }
+            } else {
+                PuntReason::WouldFragment { interface, mtu }
+            });
+        }
+        Fate::Sent(expect4(packet, NEXT, PORT_B, out_vlan))
+    }
+}
+
+mod property {
+    use super::*;
+    use model::Fate;
+    use proptest::prelude::*;
+
+    fn address() -> impl Strategy<Value = [u8; 4]> {
+        prop_oneof![
+            any::<[u8; 4]>(),
+            any::<[u8; 2]>().prop_map(|[a, b]| [10, 20, a, b]),
+            any::<[u8; 3]>().prop_map(|[a, b, c]| [10, a, b, c]),
+            (0..4u8).prop_map(|last| [192, 0, 2, last]),
+        ]
+    }
+
+    fn packet() -> impl Strategy<Value = V4> {
+        (
+            address(),
+            address(),
+            prop_oneof![0..3u8, any::<u8>()],
+            prop_oneof![Just(17u8), Just(112)],
+            any::<bool>(),
+            prop_oneof![4 => Just(0usize), 1 => (1..=10usize).prop_map(|words| words * 4)],
+            prop_oneof![0..64usize, 1370..1390usize, 1440..1460usize],
+        )
+            .prop_map(
+                |(from, to, ttl, protocol, dont_fragment, options, payload)| V4 {
+                    from,
+                    to,
+                    ttl,
+                    protocol,
+                    dont_fragment,
+                    options,
+                    payload,
+                },
+            )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Whole bursts, so that packets of every fate stand beside each other.
+        #[test]
+        fn every_packet_meets_the_models_fate(
+            packets in proptest::collection::vec((packet(), any::<bool>(), any::<bool>()), 1..80),
+            held: bool,
+            open: bool,
+        ) {
+            let mut bed = L3Bed::routed();
+            bed.gate.set(if open { GateMode::Forward } else { GateMode::Block });
+            bed.tables.held.set(0, Family::V4, 10, held);
+            bed.tables.held.set(3, Family::V4, 10, held);
+            let (mut sent, mut punts) = (Vec::new(), Vec::new());
+            let mut drops = vec![0u64; L3Drop::COUNT];
+            let mut frames = Vec::new();
+            for (packet, to_virtual, tagged) in &packets {
+                let to = if *to_virtual { virtual_mac(Family::V4, 10) } else { PORT_A };
+                let vlan = tagged.then_some(30);
+                frames.push(packet.frame(to, vlan));
+                match model::fate(packet, *to_virtual, held, open) {
+                    Fate::Sent(frame) => sent.push(frame),
+                    Fate::Punted(reason) => punts.push(reason),
+                    Fate::Dropped(cause) => drops[cause as usize] += 1,
+                }
+            }
+            bed.feed(A, &frames);
+            prop_assert_eq!(bed.out(B), sent);
+            // The bed's ring of exceptions has 64 places.
+            let full = punts.iter().filter(|why| !why.is_protocol()).count().saturating_sub(64);
+            drops[L3Drop::PuntFull as usize] += full as u64;
+            if full == 0 {
+                let found: Vec<_> = bed.punts().iter().map(|punt| punt.reason).collect();
+                punts.sort_by_key(|why| !why.is_protocol());
+                prop_assert_eq!(found, punts);
+            }
+            prop_assert_eq!(bed.port(A).dropped.to_vec(), drops);
+            bed.assert_accounted();
+        }
+
+        /// Whatever the bytes: nothing panics, nothing is lost, and what leaves is no longer.
+        #[test]
+        fn hostile_frames_are_accounted_for(
+            frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..120), 1..60),
+            kind in prop_oneof![Just([8u8, 0]), Just([0x86, 0xdd]), Just([0x81, 0]), Just([8, 6])],
+        ) {
+            let mut bed = L3Bed::routed();
+            bed.route4([0, 0, 0, 0], 0, 2);
+            let mut frames = frames;
+            for (n, frame) in frames.iter_mut().enumerate() {
+                if n % 4 != 0 && let Some(head) = frame.first_chunk_mut::<14>() {
+                    head[..6].copy_from_slice(&PORT_A);
+                    head[12..].copy_from_slice(&kind);
+                }
+            }
+            bed.feed(A, &frames);
+            bed.assert_accounted();
+        }
+    }
+}

@@ -97,19 +97,14 @@ pub(super) fn ethernet(mbuf: &mut Mbuf, l3: usize, header: Header) -> bool {
 #[inline(never)]
 fn with_tag(mbuf: &mut Mbuf, l3: usize, header: Header) -> bool {
     let tagged = l3 == TAGGED;
-    match (tagged, header.vlan) {
-        (false, Some(_)) => {
-            if mbuf.prepend(&[0; 4]).is_err() {
-                return false;
-            }
-        }
-        (true, None) => {
-            // The EtherType before L3 stays where it is: it ends the new header as it did the old.
-            if mbuf.trim_front(4).is_err() {
-                return false;
-            }
-        }
-        _ => {}
+    let made = match (tagged, header.vlan) {
+        (false, Some(_)) => mbuf.prepend(&[0; 4]),
+        // The EtherType before L3 stays where it is: it ends the new header as it did the old.
+        (true, None) => mbuf.trim_front(4),
+        _ => Ok(()),
+    };
+    if made.is_err() {
+        return false;
     }
     if let Some(vlan) = header.vlan {
         let Some(tag) = mbuf.data_mut().get_mut(12..16) else {

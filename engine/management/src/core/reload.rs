@@ -116,12 +116,18 @@ fn live_part(running: &Config, new: &Config) -> Config {
         to.next_key_file.clone_from(&from.next_key_file);
     }
     for router in &mut merged.virtual_routers {
-        let new = new.virtual_routers.iter().find(|r| r.name == router.name);
-        if let Some(new) = new
-            && ![router.priority, new.priority].contains(&VirtualRouter::OWNER)
-        {
+        let Some(new) = new.virtual_routers.iter().find(|r| r.name == router.name) else {
+            continue;
+        };
+        if ![router.priority, new.priority].contains(&VirtualRouter::OWNER) {
             router.priority = new.priority;
         }
+        router.preempt = new.preempt;
+        router.preempt_delay_s = new.preempt_delay_s;
+        router.accept = new.accept;
+        router.checksum = new.checksum;
+        router.announce_count = new.announce_count;
+        router.announce_every_ms = new.announce_every_ms;
     }
     merged
 }
@@ -156,6 +162,20 @@ mod tests {
         assert_eq!(merged.virtual_routers[0].priority, 150);
         let merged = merged_is_what_is_live(&owner, &base);
         assert_eq!(merged.virtual_routers[0].priority, 255);
+        let other = with("priority = 9\n#")
+            .replace("preempt = true ", "preempt = false ")
+            .replace("preempt_delay_s = 0", "preempt_delay_s = 5")
+            .replace("accept = true", "accept = false")
+            .replace("announce_count = 5", "announce_count = 1")
+            .replace("announce_every_ms = 1000", "announce_every_ms = 7");
+        let router = merged_is_what_is_live(&base, &other)
+            .virtual_routers
+            .remove(0);
+        assert_eq!(
+            (router.priority, router.preempt, router.accept),
+            (9, false, false)
+        );
+        assert_eq!((router.announce_count, router.announce_every_ms), (1, 7));
         // another router under a new name
         merged_is_what_is_live(&base, &base.replace("\"uplink\"", "\"out\""));
     }

@@ -387,7 +387,6 @@ impl Layer3 {
             self.routers
                 .adjust(now, &router.name, plan::live(router), &macs);
         }
-        self.board.tables.set_forwarding(config.l3.ip_forward);
         self.obey(now, around);
     }
 

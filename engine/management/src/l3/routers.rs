@@ -456,11 +456,11 @@ mod tests {
     }
 
     fn frames(all: &[Do]) -> Vec<&[u8]> {
-        let frame = |act| match act {
-            &Do::Send { ref frame, .. } => Some(frame.as_slice()),
+        let each = all.iter().filter_map(|act| match act {
+            Do::Send { frame, .. } => Some(frame.as_slice()),
             _ => None,
-        };
-        all.iter().filter_map(frame).collect()
+        });
+        each.collect()
     }
 
     /// An advert of another router of the same plan.

@@ -19,6 +19,9 @@ const FULL: Duration = Duration::from_secs(5);
 /// Chunks in one turn: the rest goes with the next.
 const CHUNKS_A_TURN: usize = 8;
 
+/// A neighbour's addresses.
+type Known = (IpAddr, [u8; 6]);
+
 /// What is shared when.
 #[derive(Debug, Default)]
 pub struct Share {
@@ -55,7 +58,7 @@ impl Share {
             return Vec::new();
         }
         self.next_delta = now + DELTA;
-        let mut groups: BTreeMap<(InterfaceId, bool), Vec<(IpAddr, [u8; 6])>> = BTreeMap::new();
+        let mut groups: BTreeMap<(InterfaceId, bool), Vec<Known>> = BTreeMap::new();
         for neighbour in host.neighbours() {
             let key = (neighbour.interface, neighbour.ip);
             if let Some(mac) = neighbour.mac
@@ -89,5 +92,72 @@ impl Share {
             self.changed.remove(&key);
         }
         chunks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::l3::plan::Interface;
+    use twinline_l3::Limits;
+
+    const LAN: InterfaceId = InterfaceId(0);
+
+    fn plan() -> Plan {
+        let own = ["192.0.2.2", "fe80::2"].map(|ip| (ip.parse::<IpAddr>().unwrap(), 16));
+        let own = own.map(|(ip, length)| twinline_l3::Prefix::new(ip, length).unwrap());
+        Plan {
+            interfaces: vec![Interface {
+                name: "lan0".into(),
+                port: 0,
+                vlan: None,
+                mac: Mac([2, 0, 0, 0, 0, 1]),
+                mtu: 1500,
+                own: own.to_vec(),
+                kernel: None,
+                digest: 77,
+            }],
+            routes: Vec::new(),
+            routers: Vec::new(),
+            forwarding: true,
+            limits: Limits::default(),
+        }
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::ZERO + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn rule_08_what_changed_is_shared_soon_and_everything_again() {
+        let plan = plan();
+        let mut host = Host::new(plan.host()).unwrap();
+        let mut out = Vec::new();
+        host.link(at(0), LAN, true, &mut out);
+        let mut share = Share::default();
+        assert_eq!(share.due(at(0), &host, &plan), []);
+        let count = 100;
+        for n in 0..count {
+            let mac = Mac([2, 0, 0, 0, 1, n]);
+            for ip in [format!("192.0.3.{n}"), format!("fe80::1:{n}")] {
+                let ip: IpAddr = ip.parse().unwrap();
+                host.neighbour_heard(at(1), LAN, ip, mac, &mut out);
+                share.changed(LAN, ip, Some(mac));
+                assert_eq!(mac_of(&host, LAN, ip), Some(mac));
+            }
+        }
+        let chunks = share.due(at(10), &host, &plan);
+        let sizes: Vec<usize> = chunks.iter().map(|c| c.neighbours.len()).collect();
+        assert_eq!(sizes, [54, 46, 54, 46], "a family each, and as many as fit");
+        assert!(chunks.iter().all(|chunk| chunk.interface == 77));
+        // Nothing is told twice, until everything is.
+        assert_eq!(share.due(at(1000), &host, &plan), []);
+        share.changed(LAN, "192.0.3.1".parse().unwrap(), Some(Mac([2; 6])));
+        assert_eq!(share.due(at(1500), &host, &plan)[0].neighbours.len(), 1);
+        share.changed(LAN, "192.0.3.1".parse().unwrap(), Some(Mac([2; 6])));
+        assert_eq!(share.due(at(1600), &host, &plan), [], "not too often");
+        let all = share.due(at(5000), &host, &plan);
+        let told: usize = all.iter().map(|chunk| chunk.neighbours.len()).sum();
+        assert_eq!(told, 2 * usize::from(count));
     }
 }
