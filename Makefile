@@ -7,8 +7,8 @@
 # LAB="l3 stay"), make lab (scenes without a terminal, exit code), make lab LAB=l3,
 # make sim SEEDS=n or SEED=n (the simulation), make sim-faults, make fuzz SECONDS=n, make
 # bench-forward (against dpdk-testpmd), make bench-failover (against keepalived), make bench-l3
-# (forwarding against DPDK's l3fwd, fail-over of routers against keepalived), make lint, make
-# clean-lab (after a power cut).
+# (against DPDK's l3fwd, and as routers against keepalived), make bench-l3-failover (the latter
+# alone), make lint, make clean-lab (after a power cut).
 
 # Our own shell, so that PATH holds the cargo that setup/rust.sh found or installed.
 SHELL := /bin/bash
@@ -41,6 +41,7 @@ test: setup
 	@# 45 MB; without them, the test that needs them says that it is skipped.
 	@sh setup/qemu.sh || true
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo build -p twinline -p hugepages-setup; \
+	  export PROPTEST_RNG_SEED="$$(sh setup/seed.sh)"; \
 	  TWINLINE_BIN="$$PWD/target/debug/twinline" sh setup/hugepages.sh target/debug \
 	  cargo test --workspace --exclude twinline-simulation --exclude twinline-model
 	@# Apart: their deliberate faults must not get into the engine that the others test.

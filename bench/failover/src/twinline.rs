@@ -60,6 +60,11 @@ impl Twinline {
     }
 }
 
+/// A change of the instance's role, or of one of its virtual routers' states.
+fn is_change(what: &str) -> bool {
+    what == "role" || what.starts_with("virtual router ")
+}
+
 /// An engine that busy processes keep from answering is asked again.
 fn patiently<T>(ask: impl Fn() -> Result<T>) -> Result<T> {
     let mut tries = 1;
@@ -144,9 +149,9 @@ impl Pair for Twinline {
         for (&mark, side) in self.marks.iter().zip(Side::BOTH) {
             let events = patiently(|| status::events(&self.lab.engine(side).socket))?;
             changes.at_least |= events.first().is_some_and(|event| event.seq > mark + 1);
-            for event in events.iter().filter(|e| e.seq > mark && e.what == "role") {
+            for event in events.iter().filter(|e| e.seq > mark && is_change(&e.what)) {
                 changes.role_changes += 1;
-                changes.takeovers += u64::from(event.to == "ACTIVE");
+                changes.takeovers += u64::from(event.to.eq_ignore_ascii_case("ACTIVE"));
             }
         }
         Ok(changes)
@@ -156,10 +161,10 @@ impl Pair for Twinline {
         let mut causes = Vec::new();
         for (&mark, side) in self.marks.iter().zip(Side::BOTH) {
             let events = patiently(|| status::events(&self.lab.engine(side).socket))?;
-            for event in events.iter().filter(|e| e.seq > mark && e.what == "role") {
+            for event in events.iter().filter(|e| e.seq > mark && is_change(&e.what)) {
                 causes.push(format!(
-                    "{side} {} -> {}: {} {}",
-                    event.from, event.to, event.why, event.detail
+                    "{side} {} {} -> {}: {} {}",
+                    event.what, event.from, event.to, event.why, event.detail
                 ));
             }
         }
@@ -219,6 +224,12 @@ impl Pair for Twinline {
 mod tests {
     use super::*;
     use std::cell::Cell;
+
+    #[test]
+    fn virtual_routers_change_as_well() {
+        assert!(is_change("role") && is_change("virtual router lan0-4"));
+        assert!(!is_change("peer 1 health") && !is_change("alarm virtual_router_elsewhere"));
+    }
 
     #[test]
     fn a_silent_engine_is_asked_again_but_not_for_ever() {

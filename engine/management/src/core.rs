@@ -301,7 +301,8 @@ impl ManagementCore {
         };
         self.set_waiting_ports();
         self.poll_l3_links();
-        self.l3_do(|l3, now, around| l3.turn(now, around));
+        let leased = self.appliance.lease.holds(tsc_now());
+        self.l3_do(|l3, now, around| l3.turn(now, leased, around));
         let links = self.poll_links();
         let cards = self.look_at_cards();
         let gates_adopted = self

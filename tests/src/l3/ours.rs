@@ -212,11 +212,13 @@ impl Plan {
         }
         for &port in &ports {
             let ring = if port == "ha" { 4096 } else { 512 };
+            // past the qdisc, a frame for a cable that is out stays in the ring until the next one
+            // goes out: an advert of a past role, seconds later
             // writing into a String cannot fail
             let _ = write!(
                 text,
                 "[[port]]\nname = \"{port}\"\n\
-                 vdev = \"net_af_packet_{port},iface={port}0,blocksz=4096,framesz=2048,framecnt={ring},qpairs=1\"\n\
+                 vdev = \"net_af_packet_{port},iface={port}0,blocksz=4096,framesz=2048,framecnt={ring},qpairs=1,qdisc_bypass=0\"\n\
                  kernel_interface = \"{port}0\"\nrx_descriptors = 512\ntx_descriptors = 512\n\n"
             );
         }

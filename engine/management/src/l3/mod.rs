@@ -311,8 +311,13 @@ impl Layer3 {
         self.gate_epoch = Some(self.gate.set(self.gate_mode));
     }
 
-    /// One turn before the node's: takes what came, fires what is due.
-    pub fn turn(&mut self, now: Time, around: &mut Around<'_>) {
+    /// One turn before the node's: takes what came, fires what is due. Nothing of that when we carry
+    /// the traffic and are not `leased` any more: we slept, the node has yet to hear of it, and an
+    /// advert that was due meanwhile would take the role from the successor (rule 11).
+    pub fn turn(&mut self, now: Time, leased: bool, around: &mut Around<'_>) {
+        if !leased && self.part == Some(Part::Active) {
+            return;
+        }
         let mut any = self.take_punts(now, around);
         let (host, out) = (&mut self.host, &mut self.out);
         any |= self
