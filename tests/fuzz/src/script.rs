@@ -512,7 +512,8 @@ fn write_message(message: &Message, out: &mut Vec<u8>) {
         None => 0,
         Some(UnfitReason::LinksBelowMinimum) => 6,
         Some(UnfitReason::WorkerStalled) => 12,
-        Some(UnfitReason::CardNotInline) => 18,
+        // The scripts have no interfaces: what stands for a reason beyond the first three.
+        Some(UnfitReason::CardNotInline | UnfitReason::InterfaceDown) => 18,
     };
     let echoes = said.echoes.len().min(3);
     out.push(role_byte(said.role) + unfit);
