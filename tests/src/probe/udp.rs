@@ -305,10 +305,13 @@ fn direction(
                 worst = worst.max(way);
                 out.late += u64::from(way > late_after);
                 let from = last_good.unwrap_or(sent);
-                if lost_since && sent - from >= outage {
-                    (outage, outage_at) = (sent - from, from);
+                // on the way back "sent" is when it reached the server, and two ways through a pair
+                // may change their order
+                let gap = sent.saturating_sub(from);
+                if lost_since && gap >= outage {
+                    (outage, outage_at) = (gap, from);
                 }
-                last_good = Some(sent);
+                last_good = Some(sent.max(from));
                 lost_since = false;
             }
             None => {
@@ -321,9 +324,9 @@ fn direction(
     // lost to the very end: the outage lasts at least until the last send
     if lost_since
         && let (Some(from), Some(end)) = (last_good, sent.iter().rev().flatten().next())
-        && end - from >= outage
+        && end.saturating_sub(from) >= outage
     {
-        (outage, outage_at) = (end - from, from);
+        (outage, outage_at) = (end.saturating_sub(from), from);
     }
     out.worst_ms = ms(worst);
     out.outage_ms = ms(outage);
@@ -355,6 +358,30 @@ mod tests {
                 at: u64::from(number) * STEP + 10,
             })
             .collect()
+    }
+
+    #[test]
+    fn probes_that_change_their_order_on_the_way_are_accounted_for() {
+        let sends = sends(6);
+        let at = |number: u32, at: u64| Arrival { number, at };
+        // 2 reaches the server after 3, 1 does not come back
+        let echoed = [
+            at(0, 10),
+            at(1, STEP + 10),
+            at(3, 3 * STEP + 10),
+            at(2, 3 * STEP + 20),
+            at(4, 4 * STEP + 10),
+        ];
+        let returned = [
+            at(0, 20),
+            at(3, 3 * STEP + 30),
+            at(2, 3 * STEP + 40),
+            at(4, 4 * STEP + 20),
+        ];
+        let report = account(&sends, &echoed, &returned, LATE);
+        assert_eq!((report.back.lost, report.forward.lost), (1, 1));
+        assert_eq!(report.lost(), 2);
+        assert!(report.back.outage_ms > 2.0 && report.back.outage_ms < 4.0);
     }
 
     #[test]
