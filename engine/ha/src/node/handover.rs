@@ -29,6 +29,10 @@ use super::{Node, Phase};
 /// Frames that left a switch before it learnt the new way are in our queues by then.
 const DRAIN: Duration = Duration::from_millis(10);
 
+/// Workers whose queues never seem to be empty are not waited for longer than this, or a failure
+/// window if that is longer.
+pub(super) const LONGEST_DRAIN: Duration = Duration::from_millis(50);
+
 /// What the old ACTIVE becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
@@ -132,7 +136,7 @@ impl Node {
         if let Some(drain) = &mut state.drain {
             let drained = !self.settings.leased()
                 || drain.over(self.now, &self.idle, DRAIN)
-                || drain.overlong(self.now, self.settings.failure_window().max(DRAIN * 5));
+                || drain.overlong(self.now, self.settings.failure_window().max(LONGEST_DRAIN));
             if drained {
                 self.leave_active(state.why, state.then);
                 return;

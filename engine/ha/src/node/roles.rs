@@ -12,7 +12,7 @@ use crate::settings::Mode;
 use twinline_time::Time;
 
 use super::fitness::reason_of;
-use super::handover::{Drain, Then};
+use super::handover::{Drain, LONGEST_DRAIN, Then};
 use super::{Asking, HA_PORT_GRACE, LISTEN_AGAIN, Node, Phase, TakingOver};
 
 /// A successor does not wait for longer than this until its workers find their queues empty: what
@@ -271,9 +271,12 @@ impl Node {
     }
 
     fn taking_over_from(&self, from: u16) -> TakingOver {
+        // Short windows are shorter than what the old ACTIVE needs to empty its queues.
+        let window = self.failure_window_with(from);
+        let patience = window.saturating_mul(4).max(window * 2 + LONGEST_DRAIN);
         TakingOver {
             from,
-            deadline: self.now + self.failure_window_with(from).saturating_mul(4),
+            deadline: self.now + patience,
             drain: None,
         }
     }
