@@ -106,6 +106,13 @@ impl AdjacencyWord {
         (self.0 >> KIND_BITS & INTERFACE_MASK) as u16
     }
 
+    /// Its kind and interface, without the address: the same for all next hops that are resolved
+    /// on one interface.
+    #[inline(always)]
+    pub(super) const fn way(self) -> u16 {
+        self.0 as u16
+    }
+
     /// The MAC address in the low 48 bits, if it is resolved.
     #[inline(always)]
     pub(super) const fn mac(self) -> u64 {
