@@ -38,7 +38,7 @@ use crate::{BURST, MacBytes};
 pub(crate) use counters::L3Figures;
 use dpdk::{Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
 use parse::{Fate, PortView, Seen, Stations};
-use rewrite::Header;
+use rewrite::{Header, Source};
 use std::sync::Arc;
 use tables::{AdjacencyWord, mac_word};
 
@@ -156,16 +156,16 @@ struct Way {
     slot: u8,
     mtu: u32,
     /// The source address that they get.
-    from: u64,
+    from: Source,
 }
 
 impl Way {
-    /// A way that nothing goes: no adjacency that is resolved has this word.
+    /// A way that nothing goes: no packet is so short.
     const NONE: Self = Self {
         way: 0,
         slot: NO_SLOT,
         mtu: 0,
-        from: 0,
+        from: Source::new(0),
     };
 }
 
@@ -334,37 +334,12 @@ impl L3 {
             return false;
         }
         let tables = &*self.tables;
-
-        // Read.
-        let frames = scratch.burst.as_slice();
-        let count = frames.len();
-        for mbuf in frames.iter().take(PREFETCH) {
-            mbuf.prefetch();
-        }
-        let mut stations = Stations::new(&port.view, port.last_virtual, &tables.held);
-        let (mut bytes, mut any6) = (0, false);
-        let places = scratch.to4.iter_mut().zip(&mut scratch.size);
-        for (n, (mbuf, (to4, size))) in frames.iter().zip(places).enumerate() {
-            if let Some(ahead) = frames.get(n + PREFETCH) {
-                ahead.prefetch();
-            }
-            bytes += u64::from(mbuf.len());
-            if let Some(plain) = parse::plain(mbuf.data(), &mut stations) {
-                *to4 = plain.to;
-                *size = u32::from(plain.size);
-            } else if let Some(seen) = scratch.seen.get_mut(n) {
-                *seen = parse::read_on(
-                    mbuf.data(),
-                    &port.view,
-                    &tables.held,
-                    &mut stations,
-                    &mut port.last_virtual,
-                );
-                *to4 = seen.to4;
-                *size = NOT_PLAIN;
-                any6 |= seen.fate == Fate::V6;
-            }
-        }
+        let count = scratch.burst.len();
+        let Reading {
+            bytes,
+            any6,
+            to_others,
+        } = read(scratch, &port.view, &mut port.last_virtual, &tables.held);
         figures.rx_packets.add(count as u64);
         figures.rx_bytes.add(bytes);
 
@@ -380,7 +355,7 @@ impl L3 {
 
         // The lease before the clock, the clock after receiving and before sending (rule 11).
         let mut pass = Pass::Open;
-        if stations.to_others() {
+        if to_others {
             if mode != GateMode::Forward {
                 pass = Pass::Closed(L3Drop::Gate);
             } else {
@@ -393,29 +368,9 @@ impl L3 {
         let forwarding = tables.forwarding();
 
         // Rewrite the plain packets that have a next hop. If not all may pass, each is looked at.
-        let mut left = count;
-        let mut ways = 0;
-        let mut way = Way::NONE;
         if forwarding && pass == Pass::Open {
-            let places = scratch.slot.iter_mut().zip(&scratch.size);
-            let places = places.zip(&scratch.next);
-            for (mbuf, ((slot, &size), &next)) in scratch.burst.iter_mut().zip(places) {
-                let adjacency = tables.adjacencies.word(next);
-                if adjacency.way() != way.way
-                    && let Some(found) = way_of(adjacency, &self.egress, &self.ports, &tables.held)
-                {
-                    way = found;
-                    ways += 1;
-                }
-                *slot = NO_SLOT;
-                if adjacency.way() == way.way
-                    && size <= way.mtu
-                    && rewrite::plain(mbuf.data_mut(), adjacency.mac(), way.from)
-                {
-                    *slot = way.slot;
-                    left -= 1;
-                }
-            }
+            let Rewriting { left, ways, way } =
+                rewrite_plain(scratch, tables, &self.egress, &self.ports);
             figures.forwarded4.add((count - left) as u64);
             // The common case: all go one way, and no length has changed.
             if left == 0
@@ -524,22 +479,116 @@ impl L3 {
     }
 }
 
-/// How plain packets with this adjacency leave; `None` if they are not the short way's.
-#[inline(always)]
-fn way_of(adjacency: AdjacencyWord, egress: &[Egress], ports: &[Port], held: &Held) -> Option<Way> {
-    if !adjacency.is_resolved() {
-        return None;
+/// What [`read`] says of a burst.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    bytes: u64,
+    /// There are IPv6 packets to look up.
+    any6: bool,
+    /// There may be frames to virtual MACs.
+    to_others: bool,
+}
+
+/// Reads the frames of a burst. A function of its own, as [`rewrite_plain`] is: in one with the
+/// others, the loop's values do not find room in registers.
+#[inline(never)]
+fn read(scratch: &mut Scratch, view: &PortView, last_virtual: &mut u64, held: &Held) -> Reading {
+    let frames = scratch.burst.as_slice();
+    for mbuf in frames.iter().take(PREFETCH) {
+        mbuf.prefetch();
     }
-    let egress = egress.get(usize::from(adjacency.interface()))?;
-    if egress.vlan.is_some() || usize::from(egress.slot) >= ports.len() {
-        return None;
+    let mut stations = Stations::new(view, *last_virtual, held);
+    let (mut bytes, mut any6) = (0, false);
+    let places = scratch.to4.iter_mut().zip(&mut scratch.size);
+    for (n, (mbuf, (to4, size))) in frames.iter().zip(places).enumerate() {
+        if let Some(ahead) = frames.get(n + PREFETCH) {
+            ahead.prefetch();
+        }
+        bytes += u64::from(mbuf.len());
+        if let Some(plain) = parse::plain(mbuf.data(), &mut stations) {
+            *to4 = plain.to;
+            *size = u32::from(plain.size);
+        } else {
+            let place = scratch.seen.get_mut(n);
+            if let Some(found) = parse::read_on(mbuf.data(), view, held, place) {
+                stations.add(found);
+                *last_virtual = found;
+            }
+            let seen = scratch.seen.get(n).unwrap_or(&Seen::NOTHING);
+            *to4 = seen.to4;
+            *size = NOT_PLAIN;
+            any6 |= seen.fate == Fate::V6;
+        }
     }
-    Some(Way {
+    Reading {
+        bytes,
+        any6,
+        to_others: stations.to_others(),
+    }
+}
+
+/// What [`rewrite_plain`] made of a burst.
+#[derive(Debug, Clone, Copy)]
+struct Rewriting {
+    /// Frames that it left as they were.
+    left: usize,
+    /// How often the way changed.
+    ways: u32,
+    /// The last one.
+    way: Way,
+}
+
+/// Rewrites the plain packets of a burst that have a next hop, and says by which port they leave.
+#[inline(never)]
+fn rewrite_plain(
+    scratch: &mut Scratch,
+    tables: &Tables,
+    egress: &[Egress],
+    ports: &[Port],
+) -> Rewriting {
+    let adjacencies = tables.adjacencies.view();
+    let (mut left, mut ways, mut way) = (0, 0, Way::NONE);
+    let places = scratch.slot.iter_mut().zip(&scratch.size);
+    let places = places.zip(&scratch.next);
+    for (mbuf, ((slot, &size), &next)) in scratch.burst.iter_mut().zip(places) {
+        let adjacency = adjacencies.word(next);
+        if adjacency.way() != way.way {
+            way = way_of(adjacency, egress, ports, &tables.held);
+            ways += 1;
+        }
+        if size <= way.mtu && rewrite::plain(mbuf.data_mut(), adjacency.mac(), way.from) {
+            *slot = way.slot;
+        } else {
+            *slot = NO_SLOT;
+            left += 1;
+        }
+    }
+    Rewriting { left, ways, way }
+}
+
+/// How plain packets with this adjacency leave. If they are not the short way's, nothing is short
+/// enough for it.
+#[inline(never)]
+fn way_of(adjacency: AdjacencyWord, egress: &[Egress], ports: &[Port], held: &Held) -> Way {
+    let none = Way {
         way: adjacency.way(),
-        slot: egress.slot,
-        mtu: u32::from(egress.mtu),
-        from: held.source(adjacency.interface(), Family::V4),
-    })
+        ..Way::NONE
+    };
+    match egress.get(usize::from(adjacency.interface())) {
+        Some(egress)
+            if adjacency.is_resolved()
+                && egress.vlan.is_none()
+                && usize::from(egress.slot) < ports.len() =>
+        {
+            Way {
+                slot: egress.slot,
+                mtu: u32::from(egress.mtu),
+                from: Source::new(held.source(adjacency.interface(), Family::V4)),
+                ..none
+            }
+        }
+        _ => none,
+    }
 }
 
 /// Looks up the IPv6 packets of a burst.
@@ -683,8 +732,8 @@ fn punt(
     }
 }
 
-/// Gives a burst of `bytes` to a port, and counts. What the port does not take after a few tries is freed.
-/// Returns how many frames were sent; the burst is empty.
+/// Gives a burst of `bytes` to a port, and counts. What the port does not take after a few tries
+/// is freed. Returns how many frames were sent; the burst is empty.
 #[inline(always)]
 fn send(tx: &mut TxQueue, burst: &mut Burst<BURST>, mut bytes: u64, figures: &L3Figures) -> u64 {
     let mut packets = burst.len() as u64;

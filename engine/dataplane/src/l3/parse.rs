@@ -159,10 +159,16 @@ impl Stations {
         if port.untagged != NO_INTERFACE {
             stations.own = port.own << 16;
             if held.holds(port.untagged, last) {
-                stations.held = last << 16 ^ stations.own;
+                stations.add(last);
             }
         }
         stations
+    }
+
+    /// Takes frames to this virtual MAC from here on, instead of another.
+    #[inline(always)]
+    pub(super) const fn add(&mut self, held: u64) {
+        self.held = held << 16 ^ self.own;
     }
 
     /// Whether a frame that begins with `word` is for one of them.
@@ -264,25 +270,22 @@ pub(super) fn read(frame: &[u8], port: &PortView, held: &Held) -> Seen {
     seen
 }
 
-/// The same, of a frame that the short way did not take. A virtual MAC that is found to be held is
-/// one of the stations from here on, and `last`.
+/// The same, of a frame that the short way did not take, into a place of its own. Returns the
+/// virtual MAC that the port's untagged interface was found to hold, if any.
 #[inline(never)]
 pub(super) fn read_on(
     frame: &[u8],
     port: &PortView,
     held: &Held,
-    stations: &mut Stations,
-    last: &mut u64,
-) -> Seen {
+    place: Option<&mut Seen>,
+) -> Option<u64> {
     let seen = read(frame, port, held);
-    if seen.to_virtual
-        && seen.interface == port.untagged
-        && let Some(first) = frame.first_chunk::<8>()
-    {
-        *last = u64::from_le_bytes(*first) & MAC_BITS;
-        stations.held = *last << 16 ^ stations.own;
+    if let Some(place) = place {
+        *place = seen;
     }
-    seen
+    let first = frame.first_chunk::<8>()?;
+    (seen.to_virtual && seen.interface == port.untagged)
+        .then(|| u64::from_le_bytes(*first) & MAC_BITS)
 }
 
 #[inline(always)]
