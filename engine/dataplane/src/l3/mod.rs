@@ -498,7 +498,11 @@ fn read(scratch: &mut Scratch, view: &PortView, last_virtual: &mut u64, held: &H
         mbuf.prefetch();
     }
     let mut stations = Stations::new(view, *last_virtual, held);
-    let (mut bytes, mut any6) = (0, false);
+    let mut bytes = 0;
+    let mut odd = Odd {
+        any6: false,
+        found: None,
+    };
     let places = scratch.to4.iter_mut().zip(&mut scratch.size);
     for (n, (mbuf, (to4, size))) in frames.iter().zip(places).enumerate() {
         if let Some(ahead) = frames.get(n + PREFETCH) {
@@ -509,22 +513,51 @@ fn read(scratch: &mut Scratch, view: &PortView, last_virtual: &mut u64, held: &H
             *to4 = plain.to;
             *size = u32::from(plain.size);
         } else {
-            let place = scratch.seen.get_mut(n);
-            if let Some(found) = parse::read_on(mbuf.data(), view, held, place) {
-                stations.add(found);
-                *last_virtual = found;
-            }
-            let seen = scratch.seen.get(n).unwrap_or(&Seen::NOTHING);
-            *to4 = seen.to4;
+            *to4 = read_odd(mbuf.data(), n, view, held, &mut scratch.seen, &mut odd);
             *size = NOT_PLAIN;
-            any6 |= seen.fate == Fate::V6;
+            if let Some(found) = odd.found {
+                stations.add(found);
+            }
         }
+    }
+    if let Some(found) = odd.found {
+        *last_virtual = found;
     }
     Reading {
         bytes,
-        any6,
+        any6: odd.any6,
         to_others: stations.to_others(),
     }
+}
+
+/// What is known of a burst's frames that are not plain. In memory, to leave the registers to the
+/// others.
+#[derive(Debug, Clone, Copy)]
+struct Odd {
+    any6: bool,
+    /// The virtual MAC that the last of them to one was sent to, if untagged.
+    found: Option<u64>,
+}
+
+/// Reads a frame that is not plain, the burst's `n`th; returns what is to be looked up for it.
+#[inline(never)]
+fn read_odd(
+    frame: &[u8],
+    n: usize,
+    view: &PortView,
+    held: &Held,
+    places: &mut [Seen; BURST],
+    odd: &mut Odd,
+) -> u32 {
+    let Some(place) = places.get_mut(n) else {
+        return 0;
+    };
+    *place = parse::read(frame, view, held);
+    odd.any6 |= place.fate == Fate::V6;
+    if let Some(found) = parse::held_address(frame, place, view) {
+        odd.found = Some(found);
+    }
+    place.to4
 }
 
 /// What [`rewrite_plain`] made of a burst.

@@ -270,19 +270,9 @@ pub(super) fn read(frame: &[u8], port: &PortView, held: &Held) -> Seen {
     seen
 }
 
-/// The same, of a frame that the short way did not take, into a place of its own. Returns the
-/// virtual MAC that the port's untagged interface was found to hold, if any.
-#[inline(never)]
-pub(super) fn read_on(
-    frame: &[u8],
-    port: &PortView,
-    held: &Held,
-    place: Option<&mut Seen>,
-) -> Option<u64> {
-    let seen = read(frame, port, held);
-    if let Some(place) = place {
-        *place = seen;
-    }
+/// The virtual MAC to which a frame came, if that is held by the port's untagged interface.
+#[inline(always)]
+pub(super) fn held_address(frame: &[u8], seen: &Seen, port: &PortView) -> Option<u64> {
     let first = frame.first_chunk::<8>()?;
     (seen.to_virtual && seen.interface == port.untagged)
         .then(|| u64::from_le_bytes(*first) & MAC_BITS)
