@@ -36,11 +36,11 @@ use crate::gate::{Gate, GateMode};
 use crate::lease::Lease;
 use crate::{BURST, MacBytes};
 pub(crate) use counters::L3Figures;
-use dpdk::{Burst, Mbuf, RxQueue, TxQueue, clock};
-use parse::{Fate, Known, PortView, Seen};
-use rewrite::Header;
+use dpdk::{Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
+use parse::{Fate, PortView, Seen, Stations};
+use rewrite::{Header, Source};
 use std::sync::Arc;
-use tables::mac_word;
+use tables::{AdjacencyWord, mac_word};
 
 /// How often a full transmit queue is tried again for one burst before the rest is freed.
 const TX_RETRIES: usize = 4;
@@ -121,18 +121,52 @@ struct Port {
     tx: TxQueue,
     mac: MacBytes,
     view: PortView,
+    /// The virtual MAC that the last burst ended with; 0: none.
+    last_virtual: u64,
     out: Burst<BURST>,
 }
 
-/// A burst's results between the stages.
+/// A burst's results between the stages. Each frame's are at its place in the burst.
 struct Scratch {
     burst: Burst<BURST>,
     trash: Burst<BURST>,
+    /// A plain packet's length; [`NOT_PLAIN`]: see `seen`.
+    size: [u32; BURST],
+    /// What was read of the frames that are not plain; what it says of others is old.
     seen: [Seen; BURST],
+    /// The destination of an IPv4 packet; 0 if it is none.
     to4: [u32; BURST],
+    /// What the table said for it.
+    next: [u64; BURST],
+    /// The place of the port by which a frame is ready to leave, or [`NO_SLOT`].
+    slot: [u8; BURST],
+    /// Only for [`lookup6`].
     to6: [[u8; 16]; BURST],
-    next4: [u64; BURST],
     next6: [u64; BURST],
+}
+
+/// Longer than any MTU.
+const NOT_PLAIN: u32 = u32::MAX;
+
+/// How plain packets to one interface leave.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// What their adjacencies have in common.
+    way: u16,
+    slot: u8,
+    mtu: u32,
+    /// The source address that they get.
+    from: Source,
+}
+
+impl Way {
+    /// A way that nothing goes: no packet is so short.
+    const NONE: Self = Self {
+        way: 0,
+        slot: NO_SLOT,
+        mtu: 0,
+        from: Source::new(0),
+    };
 }
 
 /// Whether what came to a virtual MAC may be forwarded.
@@ -183,6 +217,7 @@ impl L3 {
                 tx: port.tx,
                 mac: port.mac,
                 view: PortView::new(port.mac, here),
+                last_virtual: 0,
                 out: Burst::new(),
             }
         });
@@ -198,10 +233,12 @@ impl L3 {
             scratch: Box::new(Scratch {
                 burst: Burst::new(),
                 trash: Burst::new(),
+                size: [NOT_PLAIN; BURST],
                 seen: [Seen::NOTHING; BURST],
                 to4: [0; BURST],
+                next: [0; BURST],
+                slot: [NO_SLOT; BURST],
                 to6: [[0; 16]; BURST],
-                next4: [0; BURST],
                 next6: [0; BURST],
             }),
         };
@@ -250,7 +287,10 @@ impl L3 {
             };
             // The burst is empty between two polls: there is room.
             let sent = match port.out.push(mbuf) {
-                Ok(()) => send(&mut port.tx, &mut port.out, figures),
+                Ok(()) => {
+                    let bytes = port.out.bytes();
+                    send(&mut port.tx, &mut port.out, bytes, figures)
+                }
                 Err(_) => 0,
             };
             worker.injected.add(sent);
@@ -294,59 +334,28 @@ impl L3 {
             return false;
         }
         let tables = &*self.tables;
-        figures.rx_packets.add(scratch.burst.len() as u64);
-        figures.rx_bytes.add(scratch.burst.bytes());
-
-        // Read.
-        let frames = scratch.burst.as_slice();
-        for mbuf in frames.iter().take(PREFETCH) {
-            mbuf.prefetch();
-        }
-        let (mut count4, mut count6, mut to_virtual) = (0, 0, false);
-        let mut known = Known::NONE;
-        for (n, (mbuf, seen)) in frames.iter().zip(&mut scratch.seen).enumerate() {
-            if let Some(ahead) = frames.get(n + PREFETCH) {
-                ahead.prefetch();
-            }
-            parse::read(mbuf.data(), &port.view, &tables.held, &mut known, seen);
-            to_virtual |= seen.to_virtual;
-            match seen.fate {
-                Fate::V4 => {
-                    if let Some(place) = scratch.to4.get_mut(count4) {
-                        *place = seen.to4;
-                        count4 += 1;
-                    }
-                }
-                Fate::V6 => {
-                    let to = parse::destination6(mbuf.data(), seen.l3);
-                    if let (Some(place), Some(to)) = (scratch.to6.get_mut(count6), to) {
-                        *place = to;
-                        count6 += 1;
-                    }
-                }
-                Fate::Drop(_) | Fate::Punt(_) => {}
-            }
-        }
+        let count = scratch.burst.len();
+        let Reading {
+            bytes,
+            any6,
+            to_others,
+        } = read(scratch, &port.view, &mut port.last_virtual, &tables.held);
+        figures.rx_packets.add(count as u64);
+        figures.rx_bytes.add(bytes);
 
         // Look up.
-        if let (Some(to), Some(next)) = (
-            scratch.to4.get_mut(..count4),
-            scratch.next4.get_mut(..count4),
-        ) {
+        if let (Some(to), Some(next)) =
+            (scratch.to4.get_mut(..count), scratch.next.get_mut(..count))
+        {
             tables.fib4.lookup(to, next);
         }
-        if count6 > 0
-            && let (Some(to), Some(next)) = (
-                scratch.to6.get_mut(..count6),
-                scratch.next6.get_mut(..count6),
-            )
-        {
-            tables.fib6.lookup(to, next);
+        if any6 {
+            lookup6(scratch, &tables.fib6);
         }
 
         // The lease before the clock, the clock after receiving and before sending (rule 11).
         let mut pass = Pass::Open;
-        if to_virtual {
+        if to_others {
             if mode != GateMode::Forward {
                 pass = Pass::Closed(L3Drop::Gate);
             } else {
@@ -358,42 +367,59 @@ impl L3 {
         }
         let forwarding = tables.forwarding();
 
-        // Rewrite.
-        let index = port.index;
-        let (mut next4, mut next6) = (scratch.next4.iter(), scratch.next6.iter());
-        let (mut forwarded4, mut forwarded6) = (0, 0);
-        let open = pass == Pass::Open;
-        for (mut mbuf, seen) in scratch.burst.drain().zip(&scratch.seen) {
-            let is4 = seen.fate == Fate::V4;
-            let number = match seen.fate {
-                Fate::V4 => next4.next(),
-                Fate::V6 => next6.next(),
-                _ => None,
-            };
-            let number = number.copied().unwrap_or(0);
-            let adjacency = tables.adjacencies.word(number);
-            // The short way: what nearly every packet is.
-            if seen.plain
-                && adjacency.is_resolved()
-                && seen.life > 1
-                && forwarding & (open | !seen.to_virtual)
-                && let Some(egress) = self.egress.get(usize::from(adjacency.interface()))
-                && egress.vlan.is_none()
-                && seen.size <= egress.mtu
-                && let Some(out) = self.ports.get_mut(usize::from(egress.slot))
+        // Rewrite the plain packets that have a next hop. If not all may pass, each is looked at.
+        if forwarding && pass == Pass::Open {
+            let Rewriting { left, ways, way } =
+                rewrite_plain(scratch, tables, &self.egress, &self.ports);
+            figures.forwarded4.add((count - left) as u64);
+            // The common case: all go one way, and no length has changed.
+            if left == 0
+                && ways == 1
+                && let Some(port) = self.ports.get_mut(usize::from(way.slot))
+                && let Some(to) = all.get(usize::from(way.slot))
             {
-                let from = tables.held.source(adjacency.interface(), Family::V4);
-                if rewrite::plain(mbuf.data_mut(), seen.size, adjacency.mac(), from) {
-                    forwarded4 += 1;
-                    // It has as many places as the burst that they come from.
-                    let _ = out.out.push(mbuf);
-                    continue;
-                }
+                send(&mut port.tx, &mut scratch.burst, bytes, to);
+                return true;
             }
+        } else {
+            scratch.slot.fill(NO_SLOT);
+        }
+        self.carry_each(slot, forwarding, pass, all);
+        true
+    }
+
+    /// Carries the frames of a burst that do not all go the same short way.
+    #[inline(never)]
+    fn carry_each(&mut self, slot: usize, forwarding: bool, pass: Pass, all: &[L3Figures]) {
+        let scratch = &mut *self.scratch;
+        let tables = &*self.tables;
+        let Some(figures) = all.get(slot) else {
+            return;
+        };
+        let mut forwarded = [0; 2];
+        let places = scratch.slot.iter().zip(&scratch.size);
+        let places = places.zip(scratch.next.iter().zip(&scratch.seen));
+        for (mut mbuf, ((&ready, &size), (&next, seen))) in scratch.burst.drain().zip(places) {
+            if let Some(out) = self.ports.get_mut(usize::from(ready)) {
+                // It has as many places as the burst that they come from.
+                let _ = out.out.push(mbuf);
+                continue;
+            }
+            let Some(port) = self.ports.get(slot) else {
+                continue;
+            };
+            let index = port.index;
+            let again;
+            let seen = if size == NOT_PLAIN {
+                seen
+            } else {
+                again = parse::read(mbuf.data(), &port.view, &tables.held);
+                &again
+            };
             let next = match seen.fate {
                 Fate::V4 | Fate::V6 => {
-                    let adjacency = adjacency.unpack();
-                    route(seen, number, adjacency, forwarding, pass, &self.egress)
+                    let adjacency = tables.adjacencies.get(next);
+                    route(seen, next, adjacency, forwarding, pass, &self.egress)
                 }
                 Fate::Drop(cause) => Next::Drop(cause),
                 Fate::Punt(reason) => Next::Punt(PuntReason::of_frame(reason)),
@@ -403,27 +429,29 @@ impl L3 {
                     egress,
                     interface,
                     mac,
-                } => {
-                    match self.ports.get_mut(usize::from(egress.slot)) {
-                        Some(out) => {
-                            let family = if is4 { Family::V4 } else { Family::V6 };
-                            let header = Header {
-                                to: mac_word(mac),
-                                from: tables.held.source(interface, family),
-                                vlan: egress.vlan,
-                            };
-                            if rewrite(&mut mbuf, seen, is4, header) {
-                                forwarded4 += u64::from(is4);
-                                forwarded6 += u64::from(!is4);
-                                // It has as many places as the burst that they come from.
-                                let _ = out.out.push(mbuf);
-                                continue;
+                } => match self.ports.get_mut(usize::from(egress.slot)) {
+                    Some(out) => {
+                        let family = if seen.fate == Fate::V4 {
+                            Family::V4
+                        } else {
+                            Family::V6
+                        };
+                        let header = Header {
+                            to: mac_word(mac),
+                            from: tables.held.source(interface, family),
+                            vlan: egress.vlan,
+                        };
+                        if rewrite(&mut mbuf, seen, family, header) {
+                            if let Some(forwarded) = forwarded.get_mut(family as usize) {
+                                *forwarded += 1;
                             }
-                            L3Drop::NoRoom
+                            let _ = out.out.push(mbuf);
+                            continue;
                         }
-                        None => L3Drop::NoPort,
+                        L3Drop::NoRoom
                     }
-                }
+                    None => L3Drop::NoPort,
+                },
                 Next::Punt(reason) => {
                     let ring = if reason.is_protocol() {
                         &mut self.protocols
@@ -438,17 +466,190 @@ impl L3 {
             figures.drop_n(cause, 1);
             let _ = scratch.trash.push(mbuf);
         }
+        let [forwarded4, forwarded6] = forwarded;
         figures.forwarded4.add(forwarded4);
         figures.forwarded6.add(forwarded6);
         scratch.trash.clear();
-
-        // Send.
         for (port, figures) in self.ports.iter_mut().zip(all) {
             if !port.out.is_empty() {
-                send(&mut port.tx, &mut port.out, figures);
+                let bytes = port.out.bytes();
+                send(&mut port.tx, &mut port.out, bytes, figures);
             }
         }
-        true
+    }
+}
+
+/// What [`read`] says of a burst.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    bytes: u64,
+    /// There are IPv6 packets to look up.
+    any6: bool,
+    /// There may be frames to virtual MACs.
+    to_others: bool,
+}
+
+/// Reads the frames of a burst. A function of its own, as [`rewrite_plain`] is: in one with the
+/// others, the loop's values do not find room in registers.
+#[inline(never)]
+fn read(scratch: &mut Scratch, view: &PortView, last_virtual: &mut u64, held: &Held) -> Reading {
+    let frames = scratch.burst.as_slice();
+    for mbuf in frames.iter().take(PREFETCH) {
+        mbuf.prefetch();
+    }
+    let mut stations = Stations::new(view, *last_virtual, held);
+    let mut bytes = 0;
+    let mut odd = Odd {
+        any6: false,
+        found: None,
+    };
+    let places = scratch.to4.iter_mut().zip(&mut scratch.size);
+    for (n, (mbuf, (to4, size))) in frames.iter().zip(places).enumerate() {
+        if let Some(ahead) = frames.get(n + PREFETCH) {
+            ahead.prefetch();
+        }
+        bytes += u64::from(mbuf.len());
+        if let Some(plain) = parse::plain(mbuf.data(), &mut stations) {
+            *to4 = plain.to;
+            *size = u32::from(plain.size);
+        } else {
+            *to4 = read_odd(mbuf.data(), n, view, held, &mut scratch.seen, &mut odd);
+            *size = NOT_PLAIN;
+            if let Some(found) = odd.found {
+                stations.add(found);
+            }
+        }
+    }
+    if let Some(found) = odd.found {
+        *last_virtual = found;
+    }
+    Reading {
+        bytes,
+        any6: odd.any6,
+        to_others: stations.to_others(),
+    }
+}
+
+/// What is known of a burst's frames that are not plain. In memory, to leave the registers to the
+/// others.
+#[derive(Debug, Clone, Copy)]
+struct Odd {
+    any6: bool,
+    /// The virtual MAC that the last of them to one was sent to, if untagged.
+    found: Option<u64>,
+}
+
+/// Reads a frame that is not plain, the burst's `n`th; returns what is to be looked up for it.
+#[inline(never)]
+fn read_odd(
+    frame: &[u8],
+    n: usize,
+    view: &PortView,
+    held: &Held,
+    places: &mut [Seen; BURST],
+    odd: &mut Odd,
+) -> u32 {
+    let Some(place) = places.get_mut(n) else {
+        return 0;
+    };
+    *place = parse::read(frame, view, held);
+    odd.any6 |= place.fate == Fate::V6;
+    if let Some(found) = parse::held_address(frame, place, view) {
+        odd.found = Some(found);
+    }
+    place.to4
+}
+
+/// What [`rewrite_plain`] made of a burst.
+#[derive(Debug, Clone, Copy)]
+struct Rewriting {
+    /// Frames that it left as they were.
+    left: usize,
+    /// How often the way changed.
+    ways: u32,
+    /// The last one.
+    way: Way,
+}
+
+/// Rewrites the plain packets of a burst that have a next hop, and says by which port they leave.
+#[inline(never)]
+fn rewrite_plain(
+    scratch: &mut Scratch,
+    tables: &Tables,
+    egress: &[Egress],
+    ports: &[Port],
+) -> Rewriting {
+    let adjacencies = tables.adjacencies.view();
+    let (mut left, mut ways, mut way) = (0, 0, Way::NONE);
+    let places = scratch.slot.iter_mut().zip(&scratch.size);
+    let places = places.zip(&scratch.next);
+    for (mbuf, ((slot, &size), &next)) in scratch.burst.iter_mut().zip(places) {
+        let adjacency = adjacencies.word(next);
+        if adjacency.way() != way.way {
+            way = way_of(adjacency, egress, ports, &tables.held);
+            ways += 1;
+        }
+        if size <= way.mtu && rewrite::plain(mbuf.data_mut(), adjacency.mac(), way.from) {
+            *slot = way.slot;
+        } else {
+            *slot = NO_SLOT;
+            left += 1;
+        }
+    }
+    Rewriting { left, ways, way }
+}
+
+/// How plain packets with this adjacency leave. If they are not the short way's, nothing is short
+/// enough for it.
+#[inline(never)]
+fn way_of(adjacency: AdjacencyWord, egress: &[Egress], ports: &[Port], held: &Held) -> Way {
+    let none = Way {
+        way: adjacency.way(),
+        ..Way::NONE
+    };
+    match egress.get(usize::from(adjacency.interface())) {
+        Some(egress)
+            if adjacency.is_resolved()
+                && egress.vlan.is_none()
+                && usize::from(egress.slot) < ports.len() =>
+        {
+            Way {
+                slot: egress.slot,
+                mtu: u32::from(egress.mtu),
+                from: Source::new(held.source(adjacency.interface(), Family::V4)),
+                ..none
+            }
+        }
+        _ => none,
+    }
+}
+
+/// Looks up the IPv6 packets of a burst.
+#[inline(never)]
+fn lookup6(scratch: &mut Scratch, fib6: &Fib6Reader) {
+    let frames = scratch.burst.as_slice();
+    let is_6 = |size: u32, seen: &Seen| size == NOT_PLAIN && seen.fate == Fate::V6;
+    let mut count = 0;
+    for (mbuf, (&size, seen)) in frames.iter().zip(scratch.size.iter().zip(&scratch.seen)) {
+        if is_6(size, seen)
+            && let Some(place) = scratch.to6.get_mut(count)
+        {
+            // It was read as sound: there is one.
+            *place = parse::destination6(mbuf.data(), seen.l3).unwrap_or_default();
+            count += 1;
+        }
+    }
+    let (Some(to), Some(found)) = (scratch.to6.get_mut(..count), scratch.next6.get_mut(..count))
+    else {
+        return;
+    };
+    fib6.lookup(to, found);
+    let mut found = found.iter();
+    let places = scratch.next.iter_mut().zip(&scratch.size);
+    for ((next, &size), seen) in places.zip(&scratch.seen).take(frames.len()) {
+        if is_6(size, seen) {
+            *next = found.next().copied().unwrap_or_default();
+        }
     }
 }
 
@@ -527,16 +728,15 @@ fn route(
 
 /// Makes the frame the one to send; false if that cannot be done.
 #[inline(always)]
-fn rewrite(mbuf: &mut Mbuf, seen: &Seen, is4: bool, header: Header) -> bool {
+fn rewrite(mbuf: &mut Mbuf, seen: &Seen, family: Family, header: Header) -> bool {
     let l3 = usize::from(seen.l3);
     rewrite::trailer(mbuf, l3, seen.size);
     let Some(packet) = mbuf.data_mut().get_mut(l3..) else {
         return false;
     };
-    let counted = if is4 {
-        decrement_ttl(packet)
-    } else {
-        decrement_hop_limit(packet)
+    let counted = match family {
+        Family::V4 => decrement_ttl(packet),
+        Family::V6 => decrement_hop_limit(packet),
     };
     counted && rewrite::ethernet(mbuf, l3, header)
 }
@@ -565,12 +765,11 @@ fn punt(
     }
 }
 
-/// Gives a burst to a port, and counts. What the port does not take after a few tries is freed.
-/// Returns how many frames were sent; the burst is empty.
+/// Gives a burst of `bytes` to a port, and counts. What the port does not take after a few tries
+/// is freed. Returns how many frames were sent; the burst is empty.
 #[inline(always)]
-fn send(tx: &mut TxQueue, burst: &mut Burst<BURST>, figures: &L3Figures) -> u64 {
+fn send(tx: &mut TxQueue, burst: &mut Burst<BURST>, mut bytes: u64, figures: &L3Figures) -> u64 {
     let mut packets = burst.len() as u64;
-    let mut bytes = burst.bytes();
     tx.burst(burst);
     if !burst.is_empty() {
         let (left, left_bytes) = send_rest(tx, burst);

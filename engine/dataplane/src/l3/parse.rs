@@ -15,6 +15,8 @@ const GROUP_BIT: u64 = 1;
 
 const ETHERNET: usize = 14;
 const TAGGED: usize = 18;
+/// A frame is at least this long without FCS.
+const SHORTEST: usize = 60;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const TYPE_IPV4: u16 = 0x0800;
@@ -80,13 +82,10 @@ pub(super) enum Fate {
     Punt(L3Punt),
 }
 
-/// A frame that was read. Small, and without what can be read again: wide copies of what was written
-/// in parts stall the processor.
+/// A frame that was read the long way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub fate: Fate,
-    /// An IPv4 packet without tag and options, which the short way takes.
-    pub plain: bool,
     /// The destination of an IPv4 packet.
     pub to4: u32,
     /// The interface that it came in on.
@@ -112,7 +111,6 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) const NOTHING: Self = Self {
         fate: Fate::Drop(L3Drop::Truncated),
-        plain: false,
         to4: 0,
         interface: NO_INTERFACE,
         l3: ETHERNET as u8,
@@ -132,13 +130,60 @@ fn word16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes([high, low]))
 }
 
-/// A virtual MAC and the interface on which it was found to be held, for the rest of a burst.
+/// The addresses for which the short way takes a port's frames, during one burst: the port's own,
+/// and the virtual MAC that was last found to be held on its untagged interface.
+///
+/// Addresses are the first word of a frame without its two bytes of the source, shifted out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Known(u64);
+pub(super) struct Stations {
+    own: u64,
+    /// The virtual MAC, as it differs from the own address.
+    held: u64,
+    /// What differed from the own address in any frame.
+    differ: u64,
+}
 
-impl Known {
-    /// A word that is no address.
-    pub(super) const NONE: Self = Self(u64::MAX);
+impl Stations {
+    /// No shifted address has these bits.
+    const NO_OWN: u64 = 1;
+    const NO_HELD: u64 = 2;
+
+    /// For a burst of a port; `last` is the virtual MAC that the burst before ended with.
+    #[inline(always)]
+    pub(super) fn new(port: &PortView, last: u64, held: &Held) -> Self {
+        let mut stations = Self {
+            own: Self::NO_OWN,
+            held: Self::NO_HELD,
+            differ: 0,
+        };
+        if port.untagged != NO_INTERFACE {
+            stations.own = port.own << 16;
+            if held.holds(port.untagged, last) {
+                stations.add(last);
+            }
+        }
+        stations
+    }
+
+    /// Takes frames to this virtual MAC from here on, instead of another.
+    #[inline(always)]
+    pub(super) const fn add(&mut self, held: u64) {
+        self.held = held << 16 ^ self.own;
+    }
+
+    /// Whether a frame that begins with `word` is for one of them.
+    #[inline(always)]
+    fn take(&mut self, word: u64) -> bool {
+        let differs = word << 16 ^ self.own;
+        self.differ |= differs;
+        differs == 0 || differs == self.held
+    }
+
+    /// Whether any frame may have been to another address than the port's own.
+    #[inline(always)]
+    pub(super) const fn to_others(self) -> bool {
+        self.differ != 0
+    }
 }
 
 /// The first bytes of a frame as numbers.
@@ -154,81 +199,83 @@ fn u32_at<const AT: usize>(head: &[u8; 34]) -> u32 {
     part.map_or(0, |part| u32::from_le_bytes(*part))
 }
 
-/// The short way: a sound IPv4 packet without tag and options to an address of ours. False:
-/// anything else, which [`read`] takes apart.
-///
-/// The fields are written one by one where they stay: a whole `Seen` that is returned goes through
-/// the stack, and its wide copy waits for the narrow stores (30 % of the loop, measured).
+/// [`is_martian4`] by an address's first byte.
+static MARTIAN4: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut first = 0u32;
+    while let Some((place, others)) = rest.split_first_mut() {
+        *place = is_martian4(first << 24);
+        first += 1;
+        rest = others;
+    }
+    table
+};
+
+/// A packet of the short way: its destination, and its length by its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plain {
+    pub to: u32,
+    pub size: u16,
+}
+
+/// The short way: a sound IPv4 packet without tag, options and trailer, to an address of ours,
+/// with a TTL of more than 1. `None`: anything else, which [`read`] takes apart.
 #[inline(always)]
-fn plain(frame: &[u8], port: &PortView, known: Known, seen: &mut Seen) -> bool {
-    let Some(head) = frame.first_chunk::<34>() else {
-        return false;
-    };
-    let destination = u64_at::<0>(head) & MAC_BITS;
+pub(super) fn plain(frame: &[u8], stations: &mut Stations) -> Option<Plain> {
+    let head = frame.first_chunk::<34>()?;
+    if !stations.take(u64_at::<0>(head)) {
+        return None;
+    }
+    // EtherType, version and header length.
+    if u32_at::<12>(head) & 0x00ff_ffff != 0x0045_0008 {
+        return None;
+    }
     let (first, second, to) = (u64_at::<14>(head), u64_at::<22>(head), u32_at::<30>(head));
-    let kind = u32_at::<12>(head) & 0x00ff_ffff;
-    let size = (first >> 16) as u16;
-    let size = size.swap_bytes();
-    // The ones' complement sum in words of four bytes, whatever their order (RFC 1071 section 2).
-    let low = |word: u64| word & 0xffff_ffff;
-    let sum = low(first) + (first >> 32) + low(second) + (second >> 32) + u64::from(to);
-    let sum = low(sum) + (sum >> 32);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let from = (second >> 32) as u32;
-    let sound = kind == 0x0045_0008
-        && size >= 20
-        && usize::from(size) + ETHERNET <= frame.len()
-        && sum == 0xffff
-        && !is_martian4(from.swap_bytes())
-        && !is_martian4(to.swap_bytes());
-    let to_virtual = destination != port.own;
-    if !sound || (to_virtual && destination != known.0) || port.untagged == NO_INTERFACE {
-        return false;
+    let size = ((first >> 16) as u16).swap_bytes();
+    let end = usize::from(size) + ETHERNET;
+    // Padding up to the shortest frame is no trailer.
+    if end != frame.len() && (frame.len() > SHORTEST || end < head.len() || end > frame.len()) {
+        return None;
     }
-    seen.fate = Fate::V4;
-    seen.plain = true;
-    seen.to4 = to.swap_bytes();
-    seen.interface = port.untagged;
-    seen.l3 = ETHERNET as u8;
-    seen.to_virtual = to_virtual;
-    seen.life = second as u8;
-    seen.size = size;
-    seen.options = false;
-    seen.whole = first >> 48 & 0x40 != 0;
-    seen.from_link_local = false;
-    seen.local = if (second >> 8) as u8 == PROTOCOL_VRRP {
-        L3Punt::Vrrp
-    } else {
-        L3Punt::Local
-    };
-    true
+    if second as u8 <= 1 {
+        return None;
+    }
+    // The ones' complement sum in words of eight bytes, whatever their order (RFC 1071 section 2):
+    // 2^64 is 1 modulo 0xffff. It is not zero, as the version is not.
+    let (sum, carry) = first.overflowing_add(second);
+    let (sum, again) = sum.overflowing_add(u64::from(to) + u64::from(carry));
+    let sum = sum.wrapping_add(u64::from(again));
+    if sum % 0xffff != 0 {
+        return None;
+    }
+    let martian = |first: u8| MARTIAN4.get(usize::from(first)).copied().unwrap_or(true);
+    if martian((second >> 32) as u8) | martian(to as u8) {
+        return None;
+    }
+    Some(Plain {
+        to: to.swap_bytes(),
+        size,
+    })
 }
 
-/// Reads a frame that came in on a port.
-#[inline(always)]
-pub(super) fn read(frame: &[u8], port: &PortView, held: &Held, known: &mut Known, seen: &mut Seen) {
-    if !plain(frame, port, *known, seen) {
-        *known = read_any(frame, port, held, *known, seen);
-    }
-}
-
-/// Reads any frame; what is known of the burst's virtual MAC afterwards.
+/// Reads any frame that came in on a port.
 #[inline(never)]
-fn read_any(frame: &[u8], port: &PortView, held: &Held, known: Known, seen: &mut Seen) -> Known {
-    *seen = Seen::NOTHING;
-    seen.fate = match classify(frame, port, held, seen) {
+pub(super) fn read(frame: &[u8], port: &PortView, held: &Held) -> Seen {
+    let mut seen = Seen::NOTHING;
+    seen.fate = match classify(frame, port, held, &mut seen) {
         Ok(fate) => fate,
         Err(cause) => Fate::Drop(cause),
     };
-    if seen.to_virtual && seen.interface == port.untagged {
-        // The next frame of this burst to the same address need not ask again.
-        if let Some(first) = frame.first_chunk::<8>() {
-            return Known(u64::from_le_bytes(*first) & MAC_BITS);
-        }
-    }
-    known
+    seen
+}
+
+/// The virtual MAC to which a frame came, if that is held by the port's untagged interface.
+#[inline(always)]
+pub(super) fn held_address(frame: &[u8], seen: &Seen, port: &PortView) -> Option<u64> {
+    let first = frame.first_chunk::<8>()?;
+    (seen.to_virtual && seen.interface == port.untagged)
+        .then(|| u64::from_le_bytes(*first) & MAC_BITS)
 }
 
 #[inline(always)]

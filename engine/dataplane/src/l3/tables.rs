@@ -106,6 +106,13 @@ impl AdjacencyWord {
         (self.0 >> KIND_BITS & INTERFACE_MASK) as u16
     }
 
+    /// Its kind and interface, without the address: the same for all next hops that are resolved
+    /// on one interface.
+    #[inline(always)]
+    pub(super) const fn way(self) -> u16 {
+        self.0 as u16
+    }
+
     /// The MAC address in the low 48 bits, if it is resolved.
     #[inline(always)]
     pub(super) const fn mac(self) -> u64 {
@@ -189,10 +196,28 @@ impl Adjacencies {
         self.word(index).unpack()
     }
 
-    /// The same, as the hot loop wants it.
+    /// The same, as it is packed.
     #[inline(always)]
-    pub(super) fn word(&self, index: u64) -> AdjacencyWord {
-        let word = self.words.get(index as usize);
+    fn word(&self, index: u64) -> AdjacencyWord {
+        self.view().word(index)
+    }
+
+    /// The array, to be read more than once.
+    #[inline(always)]
+    pub(super) fn view(&self) -> AdjacencyView<'_> {
+        AdjacencyView(&self.words)
+    }
+}
+
+/// The array's place and length, for the hot loop to have them in registers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AdjacencyView<'a>(&'a [AtomicU64]);
+
+impl AdjacencyView<'_> {
+    /// A place; that of no adjacency beyond the end.
+    #[inline(always)]
+    pub(super) fn word(self, index: u64) -> AdjacencyWord {
+        let word = self.0.get(index as usize);
         // Acquire costs nothing on x86; the word holds all there is to know.
         AdjacencyWord(word.map_or(0, |word| word.load(Ordering::Acquire)))
     }
