@@ -273,7 +273,10 @@ impl Node {
     fn taking_over_from(&self, from: u16) -> TakingOver {
         // Short windows are shorter than what the old ACTIVE needs to empty its queues.
         let window = self.failure_window_with(from);
-        let patience = window.saturating_mul(4).max(window * 2 + LONGEST_DRAIN);
+        let twice = window.saturating_mul(2);
+        let patience = twice
+            .saturating_mul(2)
+            .max(twice.saturating_add(LONGEST_DRAIN));
         TakingOver {
             from,
             deadline: self.now + patience,
