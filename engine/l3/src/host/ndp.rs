@@ -106,7 +106,7 @@ impl Host {
             return self.drop(DropCause::Martian);
         }
         let said = Said {
-            mac: news.target_mac.filter(|mac| !mac.is_zero()),
+            mac: news.target_mac,
             solicited: news.solicited,
             overrides: news.override_cached,
             // RFC 4861, section 7.2.5: nobody is waiting for it.

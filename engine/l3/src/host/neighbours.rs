@@ -42,8 +42,14 @@ pub(super) struct Said {
 
 impl Host {
     /// Takes what a neighbour said (RFC 4861, sections 7.2.3 and 7.2.5).
+    ///
+    /// A group or a zero where a MAC address should be counts as none: no frame may go there.
     pub(super) fn learn(&mut self, now: Time, key: Key, said: Said, out: &mut Vec<Output>) {
         let (interface, ip) = key;
+        let said = Said {
+            mac: said.mac.filter(|mac| !mac.is_group() && !mac.is_zero()),
+            ..said
+        };
         let Some(entry) = self.table.get(&key) else {
             let Some(mac) = said.mac.filter(|_| said.create) else {
                 return;
