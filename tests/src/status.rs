@@ -104,7 +104,13 @@ pub fn bandwidth_bps(socket: &Path) -> Result<u64> {
 /// # Errors
 /// As [`Status::ask`].
 pub fn events(socket: &Path) -> Result<Vec<Event>> {
-    match call(socket, &Request::ShowEvents { last: None })? {
+    match call(
+        socket,
+        &Request::ShowEvents {
+            last: None,
+            after: None,
+        },
+    )? {
         Payload::Events(events) => Ok(events),
         other => Err(not_understood("show events", &format!("{other:?}"))),
     }

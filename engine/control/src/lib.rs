@@ -7,6 +7,8 @@
 //! core gets each request as a [`Call`] from a bounded channel and answers without ever blocking.
 #![forbid(unsafe_code)]
 
+mod appliance;
+mod changes;
 mod client;
 mod connect;
 mod line;
@@ -17,6 +19,11 @@ mod routing;
 mod server;
 mod status;
 
+pub use appliance::{
+    BandwidthStatus, CaptureStatus, FlapsStatus, HeartbeatDump, LcoreStatus, MempoolStatus,
+    PortXstats, VersionStatus,
+};
+pub use changes::{ChangeStatus, ChangesStatus, CommitStatus, CommitsStatus};
 pub use client::{Client, ClientError};
 pub use reply::{Payload, Reply};
 pub use request::Request;

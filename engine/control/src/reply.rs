@@ -1,5 +1,10 @@
 use serde::{Deserialize, Serialize};
 
+use crate::appliance::{
+    BandwidthStatus, CaptureStatus, FlapsStatus, HeartbeatDump, LcoreStatus, MempoolStatus,
+    PortXstats, VersionStatus,
+};
+use crate::changes::{ChangesStatus, CommitsStatus};
 use crate::routing::{InterfacesStatus, NeighbourStatus, RouteStatus, VirtualRoutersStatus};
 use crate::status::{BypassStatus, ConfigStatus, Event, HaStatus, LinkPairStatus, PortStatus};
 
@@ -45,6 +50,26 @@ pub enum Payload {
     Routes(Vec<RouteStatus>),
     /// To `show_config`.
     Config(ConfigStatus),
+    /// To `show_xstats`.
+    Xstats(Vec<PortXstats>),
+    /// To `show_lcores`.
+    Lcores(Vec<LcoreStatus>),
+    /// To `show_mempools`.
+    Mempools(Vec<MempoolStatus>),
+    /// To `show_bandwidth`.
+    Bandwidth(BandwidthStatus),
+    /// To `show_flaps`.
+    Flaps(FlapsStatus),
+    /// To `show_version`.
+    Version(VersionStatus),
+    /// To `dump_heartbeat`.
+    Heartbeats(Vec<HeartbeatDump>),
+    /// To `show_captures`.
+    Captures(Vec<CaptureStatus>),
+    /// To `show_commits`.
+    Commits(CommitsStatus),
+    /// To `diff_config`, and to what changes the configuration: `set_setting`, `commit`, `rollback`.
+    Changes(ChangesStatus),
     /// To a command: what was done, one line.
     Done {
         /// One line.
@@ -69,6 +94,16 @@ impl Payload {
             Payload::Neighbours(neighbours) => serde_json::to_string_pretty(neighbours),
             Payload::Routes(routes) => serde_json::to_string_pretty(routes),
             Payload::Config(config) => serde_json::to_string_pretty(config),
+            Payload::Xstats(it) => serde_json::to_string_pretty(it),
+            Payload::Lcores(it) => serde_json::to_string_pretty(it),
+            Payload::Mempools(it) => serde_json::to_string_pretty(it),
+            Payload::Bandwidth(it) => serde_json::to_string_pretty(it),
+            Payload::Flaps(it) => serde_json::to_string_pretty(it),
+            Payload::Version(it) => serde_json::to_string_pretty(it),
+            Payload::Heartbeats(it) => serde_json::to_string_pretty(it),
+            Payload::Captures(it) => serde_json::to_string_pretty(it),
+            Payload::Commits(it) => serde_json::to_string_pretty(it),
+            Payload::Changes(it) => serde_json::to_string_pretty(it),
             Payload::Done { message } => {
                 serde_json::to_string_pretty(&serde_json::json!({ "message": message }))
             }

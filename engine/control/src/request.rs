@@ -15,6 +15,9 @@ pub enum Request {
         /// Only the last so many.
         #[serde(default)]
         last: Option<u32>,
+        /// Only those with a greater sequence number: how one follows them.
+        #[serde(default)]
+        after: Option<u64>,
     },
     /// Bypass cards: what they can do, what they were told, what they show.
     ShowBypass,
@@ -28,6 +31,38 @@ pub enum Request {
     ShowRoutes,
     /// The configuration in force.
     ShowConfig,
+    /// What ports count by their drivers' own names.
+    ShowXstats {
+        /// Only this port.
+        #[serde(default)]
+        port: Option<String>,
+    },
+    /// Lcores, and what they do with their time.
+    ShowLcores,
+    /// Pools of packet buffers.
+    ShowMempools,
+    /// Measured bandwidth beside its minimum.
+    ShowBandwidth,
+    /// Flaps, and when they were.
+    ShowFlaps,
+    /// Version of the engine and of DPDK.
+    ShowVersion,
+    /// The heartbeats sent and received last, as they were on the wire.
+    DumpHeartbeat,
+    /// Captures that run, or ended by themselves.
+    ShowCaptures,
+    /// The configurations that were in force.
+    ShowCommits,
+    /// What a candidate configuration would change.
+    DiffConfig {
+        /// The candidate, TOML.
+        toml: String,
+    },
+    /// A configuration that was in force, answered as `show_config` is.
+    ShowCommit {
+        /// Its number; 0 is the one in force.
+        number: u32,
+    },
     /// Hand over to the peer in an orderly way (rule 8).
     HaSwitchover {},
     /// Hand over and stay out until resumed.
@@ -40,6 +75,79 @@ pub enum Request {
     HaResume,
     /// End a latch after too many flaps (rules 13 and 16).
     HaClear,
+    /// Count from nothing again.
+    ClearPortStats {
+        /// Only this port.
+        #[serde(default)]
+        port: Option<String>,
+    },
+    /// Take a port's link down, or let it up again.
+    SetLink {
+        /// The port's name.
+        port: String,
+        /// Up.
+        up: bool,
+        /// Even where it costs the role or the traffic.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Let a port receive what is not addressed to it, or not.
+    SetPromiscuous {
+        /// The port's name.
+        port: String,
+        /// On.
+        on: bool,
+    },
+    /// Write a port's frames, both directions, to a file.
+    CaptureStart {
+        /// The port's name.
+        port: String,
+        /// An absolute path; pcapng. An existing file is not overwritten.
+        file: String,
+    },
+    /// End a capture.
+    CaptureStop {
+        /// Only this port's.
+        #[serde(default)]
+        port: Option<String>,
+    },
+    /// Set one value of the configuration that applies live: a commit of one change.
+    SetSetting {
+        /// The dotted key: `ha.peer_check_interval_ms`.
+        key: String,
+        /// The value, as TOML; a bare word is taken as a string.
+        value: String,
+        /// Even where it changes the role.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Put a candidate configuration into force.
+    Commit {
+        /// The candidate, TOML.
+        toml: String,
+        /// [`time_unix_ms`](crate::CommitStatus::time_unix_ms) of the commit that the candidate was
+        /// made from; refused when another came since.
+        #[serde(default)]
+        base_unix_ms: Option<u64>,
+        /// Roll back after so many seconds, unless confirmed.
+        #[serde(default)]
+        confirm_within_s: Option<u64>,
+        /// Even where it changes the role.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Keep what was committed with a time to confirm it in.
+    Confirm,
+    /// Put an earlier configuration into force again.
+    Rollback {
+        /// Its number; 1 is the one before the one in force.
+        number: u32,
+        /// Even where it changes the role.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Write the configuration in force to the file that it was read from.
+    SaveConfig,
     /// Set the path of a pair's bypass card, until it is set to `inline` again.
     SetBypass {
         /// The link pair's name.
@@ -70,7 +178,7 @@ pub enum Request {
 
 impl Request {
     /// Every command, as `cmd` names it.
-    pub const COMMANDS: [&'static str; 17] = [
+    pub const COMMANDS: [&'static str; 38] = [
         "show_ha",
         "show_ports",
         "show_link_pairs",
@@ -81,10 +189,31 @@ impl Request {
         "show_neighbours",
         "show_routes",
         "show_config",
+        "show_xstats",
+        "show_lcores",
+        "show_mempools",
+        "show_bandwidth",
+        "show_flaps",
+        "show_version",
+        "dump_heartbeat",
+        "show_captures",
+        "show_commits",
+        "diff_config",
+        "show_commit",
         "ha_switchover",
         "ha_suspend",
         "ha_resume",
         "ha_clear",
+        "clear_port_stats",
+        "set_link",
+        "set_promiscuous",
+        "capture_start",
+        "capture_stop",
+        "set_setting",
+        "commit",
+        "confirm",
+        "rollback",
+        "save_config",
         "set_bypass",
         "set_bypass_event",
         "set_bypass_watchdog",
@@ -104,10 +233,9 @@ impl Request {
         })
     }
 
-    /// Whether the engine may take a while to answer: it changes the role first, or waits for a
-    /// card, whose verbs take up to some seconds.
+    /// Whether it only looks: what a client of the group that may only read can ask.
     #[must_use]
-    pub fn is_slow(&self) -> bool {
+    pub fn only_reads(&self) -> bool {
         match self {
             Request::ShowHa
             | Request::ShowPorts
@@ -118,15 +246,43 @@ impl Request {
             | Request::ShowInterfaces
             | Request::ShowNeighbours
             | Request::ShowRoutes
-            | Request::ShowConfig => false,
+            | Request::ShowConfig
+            | Request::ShowXstats { .. }
+            | Request::ShowLcores
+            | Request::ShowMempools
+            | Request::ShowBandwidth
+            | Request::ShowFlaps
+            | Request::ShowVersion
+            | Request::DumpHeartbeat
+            | Request::ShowCaptures
+            | Request::ShowCommits
+            | Request::DiffConfig { .. }
+            | Request::ShowCommit { .. } => true,
             Request::HaSwitchover {}
             | Request::HaSuspend { .. }
             | Request::HaResume
             | Request::HaClear
+            | Request::ClearPortStats { .. }
+            | Request::SetLink { .. }
+            | Request::SetPromiscuous { .. }
+            | Request::CaptureStart { .. }
+            | Request::CaptureStop { .. }
+            | Request::SetSetting { .. }
+            | Request::Commit { .. }
+            | Request::Confirm
+            | Request::Rollback { .. }
+            | Request::SaveConfig
             | Request::SetBypass { .. }
             | Request::SetBypassEvent { .. }
-            | Request::SetBypassWatchdog { .. } => true,
+            | Request::SetBypassWatchdog { .. } => false,
         }
+    }
+
+    /// Whether the engine may take a while to answer: it changes the role first, or waits for a
+    /// card, whose verbs take up to some seconds, or for a disk.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        !self.only_reads()
     }
 }
 
@@ -141,13 +297,21 @@ mod tests {
                 "set_bypass" => r#","pair":"p","path":"inline""#,
                 "set_bypass_event" => r#","pair":"p","event":"timeout","path":"bypass""#,
                 "set_bypass_watchdog" => r#","pair":"p","period_ms":2000"#,
+                "diff_config" | "commit" => r#","toml":"""#,
+                "show_commit" | "rollback" => r#","number":1"#,
+                "set_link" => r#","port":"p","up":true"#,
+                "set_promiscuous" => r#","port":"p","on":true"#,
+                "capture_start" => r#","port":"p","file":"/tmp/f""#,
+                "set_setting" => r#","key":"k","value":"v""#,
                 _ => "",
             };
             let line = format!("{{\"cmd\":\"{command}\"{arguments}}}");
             let request = Request::parse(line.as_bytes()).unwrap();
             let written = serde_json::to_value(&request).unwrap();
             assert_eq!(written["cmd"], command);
-            assert_eq!(request.is_slow(), !command.starts_with("show_"));
+            let reads = ["show_", "dump_", "diff_"];
+            let reads = reads.iter().any(|verb| command.starts_with(verb));
+            assert_eq!(request.only_reads(), reads, "{command}");
         }
     }
 
@@ -156,7 +320,10 @@ mod tests {
         let parse = |line: &str| Request::parse(line.as_bytes());
         assert_eq!(
             parse(r#"{"cmd":"show_events","last":5}"#),
-            Ok(Request::ShowEvents { last: Some(5) })
+            Ok(Request::ShowEvents {
+                last: Some(5),
+                after: None
+            })
         );
         assert_eq!(
             parse(r#" {"force":true,"cmd":"ha_suspend"} "#),

@@ -43,7 +43,7 @@ fn answer_all(calls: Receiver<Call>) -> JoinHandle<u32> {
                     role: "ACTIVE".into(),
                     ..HaStatus::default()
                 }))),
-                Request::ShowEvents { last } => {
+                Request::ShowEvents { last, .. } => {
                     let event = Event {
                         detail: "x".repeat(100),
                         ..Event::default()
@@ -144,7 +144,10 @@ fn calls_are_answered() {
         done("as asked")
     );
     // Larger than any socket buffer, both ways round.
-    let asked = Request::ShowEvents { last: Some(20_000) };
+    let asked = Request::ShowEvents {
+        last: Some(20_000),
+        after: None,
+    };
     let Reply::Ok(Payload::Events(events)) = client.call(&asked).unwrap() else {
         panic!("no events");
     };

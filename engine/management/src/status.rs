@@ -40,7 +40,7 @@ pub fn payload(core: &ManagementCore, request: &Request) -> Option<Payload> {
         Request::ShowHa => Payload::Ha(Box::new(ha(core))),
         Request::ShowPorts => Payload::Ports(ports(core)),
         Request::ShowLinkPairs => Payload::LinkPairs(link_pairs(core)),
-        Request::ShowEvents { last } => Payload::Events(events(core, *last)),
+        Request::ShowEvents { last, after } => Payload::Events(events(core, *last, *after)),
         Request::ShowBypass => Payload::Bypass(bypass(core)),
         Request::ShowVirtualRouters => Payload::VirtualRouters(
             l3.map(|l3| l3.virtual_routers(core.now()))
@@ -457,11 +457,16 @@ fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
     list
 }
 
-fn events(core: &ManagementCore, last: Option<u32>) -> Vec<control::Event> {
+fn events(core: &ManagementCore, last: Option<u32>, after: Option<u64>) -> Vec<control::Event> {
     let all = core.node.events();
+    let unknown = |e: &&Event| after.is_none_or(|seq| e.seq > seq);
+    let all: Vec<&Event> = all.filter(unknown).collect();
     let keep = last.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let skip = all.len().saturating_sub(keep);
-    all.skip(skip).map(|e| event(&core.config, e)).collect()
+    all.iter()
+        .skip(skip)
+        .map(|e| event(&core.config, e))
+        .collect()
 }
 
 /// One event in the operator's words.

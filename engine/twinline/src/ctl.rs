@@ -149,7 +149,10 @@ impl Noun {
             Self::Show(Show::Ha) => Request::ShowHa,
             Self::Show(Show::Ports) => Request::ShowPorts,
             Self::Show(Show::LinkPairs) => Request::ShowLinkPairs,
-            Self::Show(Show::Events { last }) => Request::ShowEvents { last: *last },
+            Self::Show(Show::Events { last }) => Request::ShowEvents {
+                last: *last,
+                after: None,
+            },
             Self::Show(Show::VirtualRouters) => Request::ShowVirtualRouters,
             Self::Show(Show::Interfaces) => Request::ShowInterfaces,
             Self::Show(Show::Neighbours) => Request::ShowNeighbours,

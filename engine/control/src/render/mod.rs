@@ -3,7 +3,9 @@
 //! Every function ends its text with a newline. Text from elsewhere (names, details) is shown
 //! without control characters, so that nothing in it moves the cursor or breaks a line.
 
+mod appliance;
 mod bypass;
+mod changes;
 mod events;
 mod ha;
 mod link_pairs;
@@ -35,6 +37,16 @@ pub fn payload(payload: &Payload) -> String {
         Payload::Neighbours(list) => neighbours(list),
         Payload::Routes(list) => routes(list),
         Payload::Config(status) => config(status),
+        Payload::Xstats(list) => appliance::xstats(list),
+        Payload::Lcores(list) => appliance::lcores(list),
+        Payload::Mempools(list) => appliance::mempools(list),
+        Payload::Bandwidth(status) => appliance::bandwidth(status),
+        Payload::Flaps(status) => appliance::flaps(status),
+        Payload::Version(status) => appliance::version(status),
+        Payload::Heartbeats(list) => appliance::heartbeats(list),
+        Payload::Captures(list) => appliance::captures(list),
+        Payload::Commits(status) => changes::commits(status),
+        Payload::Changes(status) => changes::changes(status),
         Payload::Done { message } => format!("{}\n", table::clean(message)),
     }
 }
@@ -104,6 +116,21 @@ mod tests {
             Payload::Routes(vec![]),
             Payload::Routes(vec![Default::default()]),
             Payload::Config(Default::default()),
+            Payload::Xstats(vec![]),
+            Payload::Xstats(vec![Default::default()]),
+            Payload::Lcores(vec![]),
+            Payload::Lcores(vec![Default::default()]),
+            Payload::Mempools(vec![]),
+            Payload::Mempools(vec![Default::default()]),
+            Payload::Bandwidth(Default::default()),
+            Payload::Flaps(Default::default()),
+            Payload::Version(Default::default()),
+            Payload::Heartbeats(vec![]),
+            Payload::Heartbeats(vec![Default::default()]),
+            Payload::Captures(vec![]),
+            Payload::Captures(vec![Default::default()]),
+            Payload::Commits(Default::default()),
+            Payload::Changes(Default::default()),
         ] {
             let text = payload(&empty);
             assert!(text.len() > 1 && text.ends_with('\n'), "{empty:?}");
