@@ -38,7 +38,7 @@ use crate::gate::{Gate, GateMode};
 use crate::lease::Lease;
 use crate::{BURST, MacBytes};
 pub(crate) use counters::L3Figures;
-use dpdk::{Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
+use dpdk::{Begun, Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
 use parse::{Fate, PortView, Seen, Stations};
 use rewrite::{Header, Source};
 use std::sync::Arc;
@@ -134,6 +134,8 @@ struct Scratch {
     size: [u32; BURST],
     /// What was read of the frames that are not plain; what it says of others is old.
     seen: [Seen; BURST],
+    /// Lookups that are under way.
+    begun: [Begun; BURST],
     /// What the table said for a packet that is not ready to leave.
     next: [u64; BURST],
     /// The place of the port by which a frame is ready to leave, or [`NO_SLOT`].
@@ -233,6 +235,7 @@ impl L3 {
                 trash: Burst::new(),
                 size: [NOT_PLAIN; BURST],
                 seen: [Seen::NOTHING; BURST],
+                begun: [Begun::default(); BURST],
                 next: [0; BURST],
                 slot: [NO_SLOT; BURST],
                 to6: [[0; 16]; BURST],
@@ -504,17 +507,21 @@ fn carry_plain(
         seen,
         next,
         slot,
+        begun,
         ..
     } = scratch;
-    let places = slot.iter_mut().zip(size).zip(next);
-    for (n, (mbuf, ((slot, size), next))) in burst.iter_mut().zip(places).enumerate() {
+    for (mbuf, begun) in burst.iter().zip(begun.iter_mut()) {
+        *begun = fib4.begin(parse::guess4(mbuf.data()));
+    }
+    let places = slot.iter_mut().zip(size).zip(next).zip(begun);
+    for (n, (mbuf, (((slot, size), next), begun))) in burst.iter_mut().zip(places).enumerate() {
         bytes += u64::from(mbuf.len());
         let frame = mbuf.data_mut();
         let length = frame.len();
         if let Some(head) = frame.first_chunk_mut()
             && let Some(plain) = parse::plain(head, length, stations)
         {
-            let number = u64::from(fib4.lookup(plain.to));
+            let number = u64::from(fib4.finish(plain.to, *begun));
             let adjacency = adjacencies.word(number);
             if adjacency.way() != way.way {
                 way = way_of(adjacency, egress, ports, &tables.held);

@@ -258,6 +258,13 @@ pub(super) fn plain(head: &[u8; HEAD], length: usize, stations: Stations) -> Opt
     })
 }
 
+/// The destination if this is an IPv4 packet without a tag; anything else for other frames.
+#[inline(always)]
+pub(super) fn guess4(frame: &[u8]) -> u32 {
+    let head = frame.first_chunk::<HEAD>();
+    head.map_or(0, |head| u32_at::<30>(head).swap_bytes())
+}
+
 /// Reads any frame that came in on a port.
 #[inline(never)]
 pub(super) fn read(frame: &[u8], port: &PortView, held: &Held) -> Seen {
