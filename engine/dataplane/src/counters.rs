@@ -68,6 +68,7 @@ impl PairFigures {
 pub(crate) struct WorkerFigures {
     pub iterations: Figure,
     pub busy_iterations: Figure,
+    pub busy_cycles: Figure,
     pub injected: Figure,
     pub inject_refused: Figure,
     pub learn_dropped: Figure,
@@ -110,6 +111,7 @@ impl Counters {
         WorkerSnapshot {
             iterations: self.worker.iterations.get(),
             busy_iterations: self.worker.busy_iterations.get(),
+            busy_cycles: self.worker.busy_cycles.get(),
             injected: self.worker.injected.get(),
             inject_refused: self.worker.inject_refused.get(),
             learn_dropped: self.worker.learn_dropped.get(),
@@ -219,6 +221,8 @@ pub struct WorkerSnapshot {
     pub iterations: u64,
     /// Iterations that received or injected at least one frame.
     pub busy_iterations: u64,
+    /// Ticks of the time stamp counter spent in these: an estimate from a sample of them.
+    pub busy_cycles: u64,
     /// Frames of the management core that were handed to a port.
     pub injected: u64,
     /// Frames of the management core that no port took, because it was full or because this
@@ -230,6 +234,17 @@ pub struct WorkerSnapshot {
     pub pairs: Vec<PairSnapshot>,
     /// Its L3 ports, in the order of the worker's configuration.
     pub l3: Vec<L3PortSnapshot>,
+}
+
+impl WorkerSnapshot {
+    /// Frames received, on all pairs and L3 ports.
+    #[must_use]
+    pub fn rx_packets(&self) -> u64 {
+        let pairs = self.pairs.iter();
+        let pairs = pairs.map(|p| p.lan.rx_packets.wrapping_add(p.wan.rx_packets));
+        let l3 = self.l3.iter().map(|port| port.rx_packets);
+        pairs.chain(l3).fold(0, u64::wrapping_add)
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +272,9 @@ mod tests {
         assert_eq!(snapshot.pairs[0].index, 3);
         assert_eq!(snapshot.pairs[0].lan.dropped_on_receipt(), 2);
         assert_eq!(snapshot.pairs[0].wan, SideSnapshot::default());
+        counters.pairs[0].side(Side::Wan).rx_packets.add(3);
+        counters.pairs[1].side(Side::Lan).rx_packets.add(4);
+        assert_eq!(counters.snapshot().rx_packets(), 7);
         assert_eq!(snapshot.pairs[1].side(Side::Wan).rx_bytes, 64);
         assert_eq!(snapshot.pairs[1].lan, SideSnapshot::default());
         assert_eq!(counters.iterations(), 7);

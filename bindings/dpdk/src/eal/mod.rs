@@ -168,6 +168,15 @@ pub fn version() -> String {
         .into_owned()
 }
 
+/// How libdpdk is linked: `static` or `shared`.
+pub const fn linkage() -> &'static str {
+    if cfg!(feature = "shared") {
+        "shared"
+    } else {
+        "static"
+    }
+}
+
 /// The structures of the fast path belong to a release (year.month).
 fn check_version() -> Result<(), Error> {
     let running = version();
