@@ -185,6 +185,25 @@ impl SideSnapshot {
         self.rx_bytes.saturating_sub(self.in_band_bytes)
     }
 
+    /// What was counted since `from`, an earlier snapshot.
+    #[must_use]
+    pub const fn since(&self, from: &Self) -> Self {
+        Self {
+            rx_packets: self.rx_packets.saturating_sub(from.rx_packets),
+            rx_bytes: self.rx_bytes.saturating_sub(from.rx_bytes),
+            tx_packets: self.tx_packets.saturating_sub(from.tx_packets),
+            tx_bytes: self.tx_bytes.saturating_sub(from.tx_bytes),
+            dropped_gate: self.dropped_gate.saturating_sub(from.dropped_gate),
+            dropped_lease: self.dropped_lease.saturating_sub(from.dropped_lease),
+            dropped_overlap: self.dropped_overlap.saturating_sub(from.dropped_overlap),
+            dropped_announce: self.dropped_announce.saturating_sub(from.dropped_announce),
+            dropped_tx_full: self.dropped_tx_full.saturating_sub(from.dropped_tx_full),
+            in_band: self.in_band.saturating_sub(from.in_band),
+            in_band_bytes: self.in_band_bytes.saturating_sub(from.in_band_bytes),
+            in_band_full: self.in_band_full.saturating_sub(from.in_band_full),
+        }
+    }
+
     /// Frames received here and not forwarded, of whatever cause.
     #[must_use]
     pub const fn dropped_on_receipt(&self) -> u64 {
@@ -278,6 +297,9 @@ mod tests {
         assert_eq!(snapshot.pairs[1].side(Side::Wan).rx_bytes, 64);
         assert_eq!(snapshot.pairs[1].lan, SideSnapshot::default());
         assert_eq!(counters.iterations(), 7);
+        let lan = snapshot.pairs[0].lan;
+        assert_eq!(lan.since(&lan), SideSnapshot::default());
+        assert_eq!(lan.since(&SideSnapshot::default()), lan);
     }
 
     #[test]

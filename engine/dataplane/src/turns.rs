@@ -39,7 +39,7 @@ impl Turns {
     #[inline(always)]
     pub(crate) fn begin(&mut self) {
         self.number = self.number.wrapping_add(1);
-        if self.after_idle || self.number % SAMPLE == 0 {
+        if self.after_idle || self.number.is_multiple_of(SAMPLE) {
             self.weight = if self.after_idle { 1 } else { SAMPLE };
             self.begun = tsc_now();
         }
