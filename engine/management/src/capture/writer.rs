@@ -66,6 +66,10 @@ impl Writer {
         let written = self.write(&mut blocks, &mut reader, back);
         if let Err(error) = written {
             self.fail(said(error));
+            // What was kept back never came there.
+            if let Ok(file) = blocks.1.metadata() {
+                self.counts.wrote_head(file.len());
+            }
             // The port's end sees that nobody reads any more.
             drop(reader.take());
             // The management core takes it back as soon as it sees the failure.
@@ -75,7 +79,7 @@ impl Writer {
 
     fn begin(&self, file: File) -> io::Result<(Blocks<BufWriter<File>>, File)> {
         let space = file.try_clone()?;
-        look_at_space(&space)?;
+        room(&space)?;
         let application = concat!("twinline ", env!("CARGO_PKG_VERSION"));
         let out = BufWriter::with_capacity(BUFFER, file);
         let mut blocks = Blocks::begin(out, application, &self.port, &self.device, SNAP)?;
@@ -91,7 +95,8 @@ impl Writer {
     ) -> io::Result<()> {
         let mut clock = WallClock::new(self.clock);
         let mut frame = Vec::new();
-        let mut looked = Instant::now();
+        let (mut looked, mut room) = (Instant::now(), room(space)?);
+        let mut looked_at = blocks.bytes();
         let mut ending = false;
         loop {
             let mut frames = 0;
@@ -102,11 +107,20 @@ impl Writer {
                 blocks.packet(at, record.sent, record.length, &frame)?;
                 self.counts.wrote(blocks.bytes());
                 frames += 1;
+                // Half of what there was is written: others write, too.
+                if blocks.bytes() - looked_at > room / 2 {
+                    break;
+                }
             }
-            if looked.elapsed() >= LOOK_EVERY {
-                looked = Instant::now();
+            let written = blocks.bytes() - looked_at;
+            if written > room / 2 || looked.elapsed() >= LOOK_EVERY {
+                blocks.flush()?;
                 clock.check();
-                look_at_space(space)?;
+                room = self::room(space)?;
+                (looked, looked_at) = (Instant::now(), blocks.bytes());
+                if frames > 0 {
+                    continue;
+                }
             }
             if frames == FRAMES_A_TURN {
                 continue;
@@ -162,16 +176,18 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// An error when the disk is so full that a capture has to end.
-fn look_at_space(file: &File) -> io::Result<()> {
+/// How many bytes a capture may write yet; an error when the disk is so full that it has to end.
+fn room(file: &File) -> io::Result<u64> {
     let Ok(space) = rustix::fs::fstatvfs(file) else {
-        return Ok(());
+        return Ok(u64::MAX);
     };
     let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
     let leave = LEAVE_FREE.min(bytes(space.f_blocks) / 20);
-    if bytes(space.f_bavail) <= leave {
+    let room = bytes(space.f_bavail).saturating_sub(leave);
+    // A file system that does not know its size has no blocks at all.
+    if room == 0 && space.f_blocks > 0 {
         let text = format!("the disk is full: a capture leaves {leave} bytes of it free");
         return Err(io::Error::new(ErrorKind::StorageFull, text));
     }
-    Ok(())
+    Ok(if space.f_blocks == 0 { u64::MAX } else { room })
 }
