@@ -1,7 +1,8 @@
 //! What an operator asks of ports while a pair runs: looks, counters, links, captures. None of it
 //! moves the role or loses a probe, unless it was forced to.
 //!
-//! One lab for all of it: each part is played after the other. Needs root and tshark.
+//! One lab for the link pair's part and one for the routers': what is asked there is asked one after
+//! the other. Needs root and tshark (setup/interop.sh).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -13,10 +14,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use twinline_control::{CaptureStatus, Client, HeartbeatDump, Payload, PortStatus, Reply, Request};
 use twinline_tests::engine::{self, Settings};
+use twinline_tests::l3::ours;
 use twinline_tests::lab::Lab;
 use twinline_tests::probe::udp::UdpProbe;
 use twinline_tests::scenes;
@@ -24,6 +27,13 @@ use twinline_tests::topology::{Leg, Side};
 
 const SETTLE: Duration = Duration::from_secs(40);
 const CHANGE: Duration = Duration::from_secs(20);
+
+/// Labs share two cores: one at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A disk of a megabyte.
 struct SmallDisk(PathBuf);
@@ -134,6 +144,7 @@ fn until_ports(
 
 #[test]
 fn operators_look_at_ports_and_do_things_to_them() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let small = SmallDisk::mount(folder.path());
     let settings = Settings {
@@ -154,6 +165,67 @@ fn operators_look_at_ports_and_do_things_to_them() {
     a_full_disk(&lab, &small.0);
     links(&mut lab);
     ends_with_the_engine(&mut lab, folder.path());
+}
+
+#[test]
+fn operators_do_things_to_the_ports_of_routers() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        interval_ms: 50,
+        threshold: 5,
+        preempt_delay_s: 3600,
+        in_band: false,
+        huge: engine::hugepages_suffice_for(ours::MEMORY_MB),
+        cores: ours::cores(),
+    };
+    let mut lab = Lab::up_routed(&engine::find(None).unwrap(), settings).unwrap();
+    lab.settle(None, SETTLE).unwrap();
+    scenes::lead(&mut lab, Side::A).unwrap();
+
+    // Without in_band, the HA port is the only path there is.
+    for side in Side::BOTH {
+        refused(
+            &lab,
+            side,
+            &link("ha", false, false),
+            "more than one would be ACTIVE",
+        );
+    }
+    let what = "hand over to instance 2";
+    refused(&lab, Side::A, &link("lan", false, false), what);
+    let off = Request::SetPromiscuous {
+        port: "lan".into(),
+        on: false,
+    };
+    refused(&lab, Side::A, &off, "virtual MAC addresses");
+
+    let file = folder.path().join("wan.pcapng");
+    let probe = UdpProbe::start(&lab.topology, 1000).unwrap();
+    done(&lab, Side::A, &capture_to("wan", &file));
+    std::thread::sleep(Duration::from_secs(2));
+    let Payload::Lcores(lcores) = shown(&lab, Side::A, &Request::ShowLcores) else {
+        panic!("no lcores");
+    };
+    assert_eq!(lcores[1].serves, ["interface lan0", "interface wan0"]);
+    assert!(lcores[1].packets > 1000, "{lcores:?}");
+    let forwarded = |lab: &Lab| ports(lab, Side::A)["wan"].forwarded["IPv4"];
+    let before = forwarded(&lab);
+    done(&lab, Side::A, &Request::ClearPortStats { port: None });
+    assert!(before > 1000 && forwarded(&lab) < before / 2, "{before}");
+    done(&lab, Side::A, &stop(Some("wan")));
+    let report = probe
+        .stop(Duration::from_millis(300), Duration::from_millis(500))
+        .unwrap();
+    assert_eq!(report.lost(), 0, "{}", lab.logs());
+    seen_by_tshark(&file, "wan", "udp.port == 7700", 800);
+
+    // The one that carries nothing loses nothing.
+    let said = done(&lab, Side::B, &link("lan", false, false));
+    assert!(said.contains("taken down"), "{said}");
+    lab.wait_for(Side::B, "unfit", CHANGE, |s| s.is("DOWN"))
+        .unwrap();
+    assert!(lab.engine(Side::A).status().unwrap().is("ACTIVE"));
 }
 
 fn looks(lab: &Lab) {

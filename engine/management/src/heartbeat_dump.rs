@@ -244,3 +244,110 @@ fn flags(flags: Flags) -> String {
         words => words.join(", "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use twinline_wire::heartbeat::{Addressing, Header, Key, MAX_FRAME_LEN};
+
+    const SECRET: [u8; 32] = [0x5a; 32];
+
+    fn auth(secret: [u8; 32]) -> Auth {
+        Auth::keyed(Key::derive(&secret), None)
+    }
+
+    fn heartbeat(bandwidth_bps: u64) -> Heartbeat {
+        convert::heartbeat_out(&ha::Heartbeat {
+            role: ha::Role::Passive,
+            flags: ha::Flags::FIT | ha::Flags::LISTENING,
+            successor: 0,
+            epoch: 3,
+            unfit: None,
+            pairs_up: 1,
+            pairs_total: 2,
+            bandwidth_bps,
+            flaps: 0,
+            interval: std::time::Duration::from_millis(50),
+            failure_threshold: 5,
+            config_digest: 0xabc,
+            tx_time: ha::Time::ZERO,
+            echoes: Vec::new(),
+        })
+    }
+
+    fn frame(stack: StackName, instance: u16, seq: u64) -> Vec<u8> {
+        let header = Header {
+            stack,
+            instance,
+            boot: 7,
+            seq,
+            path: Path::HaPort,
+        };
+        let from = Ipv4Addr::new(192, 0, 2, 1);
+        let group = Ipv4Addr::new(239, 1, 2, 3);
+        let addressing = Addressing::multicast(Mac([2, 0, 0, 0, 0, 1]), from, group, 11211);
+        let mut buffer = vec![0; MAX_FRAME_LEN];
+        let heartbeat = heartbeat(1000 + seq);
+        let length = heartbeat.emit(&mut buffer, &header, &addressing, &auth(SECRET));
+        buffer.truncate(length.unwrap());
+        buffer
+    }
+
+    fn value(dump: &HeartbeatDump, name: &str) -> String {
+        let found = dump.fields.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn our_own_and_the_newest_of_each_peer_are_read_in_words() {
+        let stack = StackName::new("rack").unwrap();
+        let keys = auth(SECRET);
+        let how = Reading {
+            instance: 1,
+            stack: &stack,
+            auth: &keys,
+            udp_port: 11211,
+            path: Path::HaPort,
+        };
+        let expect = Expect {
+            udp_port: 11211,
+            stack: &stack,
+            own_instance: 1,
+            auth: &keys,
+        };
+        let mut last = LastHeartbeats::default();
+        assert!(last.dump(how).is_empty());
+        last.note_sent(&frame(stack, 1, 9));
+        // The last one is a replay: authentic, and older than what was heard.
+        for seq in [4, 5, 4] {
+            let frame = frame(stack, 2, seq);
+            last.note_received(&parse(&frame, &expect).unwrap(), &frame);
+        }
+        let dumps = last.dump(how);
+        assert_eq!(dumps.len(), 2);
+        let [sent, received] = &dumps[..] else {
+            panic!("two")
+        };
+        assert_eq!((sent.direction.as_str(), sent.instance), ("sent", 1));
+        assert_eq!(value(sent, "sequence number"), "9");
+        assert_eq!(value(received, "sequence number"), "5");
+        assert_eq!(value(received, "bandwidth"), "1005 bit/s");
+        assert_eq!(value(received, "role"), "PASSIVE");
+        assert_eq!(value(received, "flags"), "fit, listening");
+        assert_eq!(value(received, "link pairs up"), "1 of 2");
+        assert_eq!(value(received, "interval"), "50ms");
+        assert_eq!(value(received, "TTL"), "255");
+        assert_eq!(value(received, "IPv4 destination"), "239.1.2.3");
+        assert!(!format!("{dumps:?}").contains(&hex(&SECRET)));
+
+        // After another key came in, what was sent with the old one is still shown, as bytes.
+        let other = auth([1; 32]);
+        let dumps = last.dump(Reading {
+            auth: &other,
+            ..how
+        });
+        assert_eq!(dumps[0].frame, hex(&frame(stack, 1, 9)));
+        assert!(!value(&dumps[0], "not read with the keys in use now").is_empty());
+    }
+}
