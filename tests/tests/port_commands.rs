@@ -414,7 +414,8 @@ fn seen_by_tshark(file: &Path, port: &str, filter: &str, at_least: usize) {
     for field in fields {
         command.args(["-e", field]);
     }
-    let output = command.output().expect("tshark (setup/interop.sh)");
+    // setup/interop.sh installs it.
+    let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     assert!(!errors.contains("appears to be damaged"), "{errors}");
