@@ -38,6 +38,8 @@ pub enum Reason {
     OperatorResumed,
     /// An operator cleared the latch and the counts.
     OperatorCleared,
+    /// An operator took a port's link down, or let it up.
+    OperatorSetLink,
     /// Fewer link pairs up than the minimum.
     LinksBelowMinimum,
     /// Enough link pairs are up again.
@@ -139,6 +141,7 @@ impl Reason {
             Self::OperatorSuspended => "operator_suspended",
             Self::OperatorResumed => "operator_resumed",
             Self::OperatorCleared => "operator_cleared",
+            Self::OperatorSetLink => "operator_set_link",
             Self::LinksBelowMinimum => "links_below_minimum",
             Self::LinksRecovered => "links_recovered",
             Self::BandwidthBelowMinimum => "bandwidth_below_minimum",

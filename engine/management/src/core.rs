@@ -5,6 +5,7 @@
 //! heartbeat waits a millisecond at most, and the core is free for others.
 
 mod bypass;
+mod ports;
 mod reload;
 
 use std::collections::BTreeMap;
@@ -27,14 +28,17 @@ use twinline_ha::{
 use twinline_wire::announce;
 
 use crate::appliance::{Appliance, StartError, load_auth};
+use crate::capture::Captures;
 use crate::card_finder;
 use crate::cards::CardHandle;
 use crate::convert;
 use crate::in_band::Outgoing;
 use crate::l3::{Around, Layer3};
+use crate::lcores::{Lcores, Work};
 use crate::state_file::{self, StateWriter};
 use crate::status;
 use bypass::CardLook;
+use ports::{LinkWish, ShownFromByPort};
 
 /// The longest and the shortest sleep between two ticks.
 const TICK_MAX: Duration = Duration::from_millis(1);
@@ -52,6 +56,8 @@ const LEARN_A_TICK: usize = 256;
 const DIVERTED_A_TICK: usize = 64;
 /// How long the end of the process waits for the cards: their slowest verb, twice.
 const CARD_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of the process waits for captures' files to be closed.
+const CAPTURE_PATIENCE: Duration = Duration::from_secs(2);
 /// The request id of an orderly stop: no client waits for it.
 const STOP_ID: u64 = 0;
 
@@ -88,12 +94,16 @@ pub struct ManagementCore {
     /// What was last seen of them.
     cards_seen: Vec<CardLook>,
     cards_shown: bool,
-    /// Ports to be taken down or let up once their card's serial lines are quiet; each once.
-    ports_waiting: Vec<(u16, Side, bool)>,
+    /// Links to be taken down or let up once their card's serial lines are quiet.
+    links_waiting: Vec<LinkWish>,
+    /// From where on the ports' counters are shown.
+    pub(crate) shown_from: ShownFromByPort,
+    pub(crate) captures: Captures,
+    pub(crate) lcores: Lcores,
     state: StateWriter,
     /// Why states cannot be written: an alarm that stands.
     state_failure: Option<String>,
-    zero: Instant,
+    pub(crate) zero: Instant,
     links_due: Time,
     next_request: u64,
     waiting: BTreeMap<u64, Call>,
@@ -164,6 +174,7 @@ impl ManagementCore {
         };
         let cards = card_finder::start(&config, lan_port)
             .map_err(|error| StartError::Other(format!("a bypass card's thread: {error}")))?;
+        let lcores = Lcores::new(appliance.clock);
         Ok(Self {
             gate_epochs: vec![None; appliance.pairs.len()],
             injected: vec![0; appliance.workers.len()],
@@ -174,7 +185,10 @@ impl ManagementCore {
             boot,
             cards_seen: cards.iter().map(|c| CardLook::none(c.is_some())).collect(),
             cards_shown: false,
-            ports_waiting: Vec::new(),
+            links_waiting: Vec::new(),
+            shown_from: ShownFromByPort::new(),
+            captures: Captures::default(),
+            lcores,
             cards,
             state,
             state_failure: None,
@@ -222,6 +236,7 @@ impl ManagementCore {
                 message: "the engine has stopped".into(),
             });
         }
+        std::mem::take(&mut self.captures).finish(CAPTURE_PATIENCE);
         // Rule 14: what the cards were told last is done before the ports go.
         let patience = if self.exit {
             CARD_PATIENCE
@@ -253,6 +268,7 @@ impl ManagementCore {
 
     /// One turn; false when the HA queue still holds frames.
     fn tick(&mut self, requests: &[(u64, Request)]) -> bool {
+        let begun = tsc_now();
         let mut messages = Vec::new();
         let mut rejects = Vec::new();
         // Rule 3: the queue is drained before anything is judged, and the clock read after it.
@@ -263,6 +279,7 @@ impl ManagementCore {
         self.receive_in_band(&mut messages, &mut rejects);
         let mut learned = Vec::new();
         let mut progress = Vec::with_capacity(self.appliance.workers.len());
+        let mut work = Vec::with_capacity(self.appliance.workers.len());
         let mut bytes = [0u64; 2];
         let mut announcements_pending = 0;
         for (worker, injected) in self.appliance.workers.iter_mut().zip(&self.injected) {
@@ -278,6 +295,7 @@ impl ManagementCore {
                 });
             }
             let counted = worker.links.counters.snapshot();
+            work.push(Work::from(&counted));
             progress.push(WorkerProgress {
                 iterations: counted.iterations,
                 idle_iterations: counted.iterations.saturating_sub(counted.busy_iterations),
@@ -299,7 +317,7 @@ impl ManagementCore {
                 .is_some_and(|p| p.carrier()),
             None => true,
         };
-        self.set_waiting_ports();
+        self.set_waiting_links();
         self.poll_l3_links();
         let leased = self.appliance.lease.holds(tsc_now());
         self.l3_do(|l3, now, around| l3.turn(now, leased, around));
@@ -348,6 +366,9 @@ impl ManagementCore {
                 self.state_failure = Some(failure);
             }
         }
+        self.captures.tend();
+        self.lcores.sample(work.into_iter());
+        self.lcores.own_turn(begun, messages.len());
         drained
     }
 
@@ -466,7 +487,7 @@ impl ManagementCore {
             }
             Action::RevokeLease => self.appliance.lease.revoke(),
             Action::LeaseForever => self.appliance.lease.forever(),
-            Action::SetPort { pair, side, up } => self.port_waits(pair, side, up),
+            Action::SetPort { pair, side, up } => self.propagate(pair, side, up),
             Action::SetMac { pair, mac, side } => {
                 let Some(pair) = self.appliance.pairs.get(usize::from(pair)) else {
                     return;
@@ -489,26 +510,6 @@ impl ManagementCore {
             Action::Event(event) => self.log_event(&event),
             Action::Answer { id, result } => self.answer(id, result),
             Action::Exit => self.exit = true,
-        }
-    }
-
-    fn set_port(&mut self, pair: u16, side: Side, up: bool) {
-        let index = usize::from(pair);
-        let Some(parts) = self.appliance.pairs.get(index) else {
-            return;
-        };
-        let port = match side {
-            Side::Lan => parts.ports[0],
-            Side::Wan => parts.ports[1],
-        };
-        let Some(port) = self.appliance.ports.get_mut(port) else {
-            return;
-        };
-        if let Err(error) = port.set_up(up) {
-            let wanted = if up { "let up" } else { "taken down" };
-            let text = format!("port {} could not be {wanted}: {error}", port.name);
-            log::error!("{text}");
-            self.node.record_note(text, Reason::PartnerDown);
         }
     }
 
@@ -611,6 +612,14 @@ impl ManagementCore {
                     if let Some((request, call)) = self.bypass_call(call) {
                         self.wait_for_node(request, call, requests);
                     }
+                    continue;
+                }
+                Command::SetLink { .. }
+                | Command::SetPromiscuous { .. }
+                | Command::ClearPortStats { .. }
+                | Command::CaptureStart { .. }
+                | Command::CaptureStop { .. } => {
+                    self.port_call(call);
                     continue;
                 }
                 _ => {
