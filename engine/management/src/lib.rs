@@ -15,6 +15,7 @@ pub mod in_band;
 pub mod ixgbe_card;
 pub mod l3;
 pub mod link_source;
+pub mod outlets;
 pub mod state_file;
 pub mod status;
 
