@@ -144,10 +144,7 @@ impl Event {
             (from, to) => format!(" {from} -> {to}"),
         };
         let colon = if self.detail.is_empty() { "" } else { ": " };
-        format!(
-            "{}{arrow} ({}){colon}{}",
-            self.what, self.why, self.detail
-        )
+        format!("{}{arrow} ({}){colon}{}", self.what, self.why, self.detail)
     }
 }
 
@@ -171,7 +168,9 @@ mod tests {
             let mut at = 0;
             for (name, _) in record.fields() {
                 let key = format!("\"{name}\":");
-                at += line[at..].find(&key).unwrap_or_else(|| panic!("{name}: {line}"));
+                at += line[at..]
+                    .find(&key)
+                    .unwrap_or_else(|| panic!("{name}: {line}"));
             }
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert_eq!(value.as_object().unwrap().len(), record.fields().len());

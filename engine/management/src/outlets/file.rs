@@ -66,7 +66,9 @@ impl FileSink {
         let meta = file.metadata().map_err(|e| self.failed("looked at", &e))?;
         if !meta.is_file() {
             let path = self.path.display();
-            return Err(format!("{path} is not a regular file; a program is fed by events.notify"));
+            return Err(format!(
+                "{path} is not a regular file; a program is fed by events.notify"
+            ));
         }
         let mut size = meta.len();
         if size > 0 && !ends_with_newline(&mut file).unwrap_or(true) {
@@ -85,7 +87,10 @@ impl FileSink {
             return missing_is_fine(fs::remove_file(&self.path)).map_err(failed);
         }
         for number in (1..self.keep).rev() {
-            let (from, to) = (numbered(&self.path, number), numbered(&self.path, number + 1));
+            let (from, to) = (
+                numbered(&self.path, number),
+                numbered(&self.path, number + 1),
+            );
             missing_is_fine(fs::rename(from, to)).map_err(failed)?;
         }
         missing_is_fine(fs::rename(&self.path, numbered(&self.path, 1))).map_err(failed)

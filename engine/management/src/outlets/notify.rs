@@ -327,7 +327,13 @@ fn start(words: &[OsString]) -> io::Result<(Child, ChildStdin)> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null());
     // What systemd says to us is not said to it.
-    for ours in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"] {
+    for ours in [
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+    ] {
         command.env_remove(ours);
     }
     let mut child = command.spawn()?;
@@ -335,8 +341,7 @@ fn start(words: &[OsString]) -> io::Result<(Child, ChildStdin)> {
         let _ = kill(child);
         return Err(ErrorKind::BrokenPipe.into());
     };
-    let ready = fcntl_getfl(&stdin)
-        .and_then(|flags| fcntl_setfl(&stdin, flags | OFlags::NONBLOCK));
+    let ready = fcntl_getfl(&stdin).and_then(|flags| fcntl_setfl(&stdin, flags | OFlags::NONBLOCK));
     if let Err(error) = ready {
         let _ = kill(child);
         return Err(error.into());

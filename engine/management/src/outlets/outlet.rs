@@ -192,7 +192,10 @@ impl Outlet {
         };
         if full {
             self.miss(record, 1, record.seq);
-            let why = format!("does not keep up: {} events wait, further ones are lost", QUEUE);
+            let why = format!(
+                "does not keep up: {} events wait, further ones are lost",
+                QUEUE
+            );
             self.shared.fails(&why);
         }
     }
@@ -273,11 +276,7 @@ fn lost_record(count: u64, first: u64, last: &EventRecord) -> EventRecord {
 }
 
 /// The thread of a simple outlet: until nobody hands events over any more.
-pub(super) fn pour(
-    mut sink: impl Sink,
-    incoming: &Receiver<Arc<EventRecord>>,
-    shared: &Shared,
-) {
+pub(super) fn pour(mut sink: impl Sink, incoming: &Receiver<Arc<EventRecord>>, shared: &Shared) {
     while let Ok(record) = incoming.recv() {
         let wrong = loop {
             let why = match sink.put(&record, shared) {
