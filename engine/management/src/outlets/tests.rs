@@ -191,7 +191,11 @@ fn rule_23_every_event_is_as_the_schema_says() {
         assert!(errors.is_empty(), "{errors:?}: {value}");
     }
     for kind in Kind::ALL {
-        assert!(kinds.contains(&kind.name()), "no example of {}", kind.name());
+        assert!(
+            kinds.contains(&kind.name()),
+            "no example of {}",
+            kind.name()
+        );
     }
     // and the schema refuses something
     let mut wrong = serde_json::to_value(numbered(1)).unwrap();
@@ -242,7 +246,10 @@ fn rule_23_the_schema_and_the_page_have_every_word() {
     severities.sort();
     assert_eq!(listed("severity"), severities);
     for word in whys.iter().chain(&alarms).chain(&kinds) {
-        assert!(page.contains(&format!("| `{word}` |")), "docs/events.md has no {word}");
+        assert!(
+            page.contains(&format!("| `{word}` |")),
+            "docs/events.md has no {word}"
+        );
     }
     for (subject, why) in every_event() {
         if let (Subject::Alarm(alarm), Reason::AlarmRaised) = (&subject, why) {
@@ -251,7 +258,10 @@ fn rule_23_the_schema_and_the_page_have_every_word() {
         }
     }
     for field in schema["properties"].as_object().unwrap().keys() {
-        assert!(page.contains(&format!("`{field}`")), "docs/events.md has no {field}");
+        assert!(
+            page.contains(&format!("`{field}`")),
+            "docs/events.md has no {field}"
+        );
     }
 }
 
@@ -270,7 +280,10 @@ fn rule_23_the_file_is_turned_over_by_size() {
     assert_eq!(seqs(&older(1)), [7, 8]);
     assert_eq!(seqs(&older(2)), [5, 6]);
     assert!(!older(3).exists());
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777 & !0o640, 0);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777 & !0o640,
+        0
+    );
     let mut none_kept = FileSink::new(path.clone(), length, 0);
     none_kept.put(&numbered(10), &shared).unwrap();
     assert_eq!((seqs(&path), seqs(&older(1))), (vec![10], vec![7, 8]));
@@ -400,7 +413,10 @@ fn rule_23_a_log_that_comes_late_or_is_restarted_gets_what_waited() {
         for seq in wanted {
             let length = log.recv(&mut buffer).unwrap();
             let fields = fields_of(&buffer[..length]);
-            assert!(fields.contains(&("TWINLINE_SEQ".into(), seq.into())), "{fields:?}");
+            assert!(
+                fields.contains(&("TWINLINE_SEQ".into(), seq.into())),
+                "{fields:?}"
+            );
         }
         fs::remove_file(&path).unwrap();
     }
@@ -470,7 +486,10 @@ fn with_program(script: &str) -> Outlets {
 fn rule_23_a_program_gets_each_event_in_order_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let script = format!("while read -r l; do printf '%s\\n' \"$l\" >>{}; done", out.display());
+    let script = format!(
+        "while read -r l; do printf '%s\\n' \"$l\" >>{}; done",
+        out.display()
+    );
     let mut outlets = with_program(&script);
     for seq in 1..=500 {
         outlets.send(numbered(seq));
@@ -516,7 +535,10 @@ fn rule_23_a_program_that_does_not_end_is_killed_with_its_children() {
     let begun = Instant::now();
     outlets.finish(true);
     let took = begun.elapsed();
-    assert!(took > DRAIN + PATIENCE - Duration::from_millis(100), "{took:?}");
+    assert!(
+        took > DRAIN + PATIENCE - Duration::from_millis(100),
+        "{took:?}"
+    );
     assert!(took < DRAIN + PATIENCE + Duration::from_secs(2), "{took:?}");
     for pid in text.split_whitespace() {
         until("the end of a process", || {
