@@ -91,6 +91,7 @@ impl Reader<'_, '_> {
         let (ha, mode_at) = self.ha(&root, &instance, &ports, &pairs, &interfaces);
         self.warn_of_cards(&pairs, &ports, &ha);
         let l3 = self.l3(&root);
+        let events = self.events(&root, &instance);
         let routers = self.virtual_routers(&root, &interfaces, &ha);
         if ha.mode == Mode::ActivePassive
             && pairs.is_empty()
@@ -113,6 +114,7 @@ impl Reader<'_, '_> {
             eal,
             lcores,
             ha,
+            events,
             ports: ports.into_iter().map(|p| p.port).collect(),
             link_pairs: pairs.into_iter().map(|p| p.pair).collect(),
             l3,
@@ -426,6 +428,7 @@ impl Reader<'_, '_> {
 }
 
 mod bypass;
+mod events;
 mod ha;
 mod l3;
 mod routes;

@@ -4,7 +4,8 @@ use crate::error::{LabError, Result};
 use std::path::Path;
 use std::time::Duration;
 use twinline_control::{
-    BypassStatus, Client, DirectionStatus, Event, HaStatus, LinkPairStatus, Payload, Reply, Request,
+    BypassStatus, Client, DirectionStatus, Event, HaStatus, LinkPairStatus, OutletStatus, Payload,
+    Reply, Request,
 };
 
 /// How long an engine may take to answer: it is either there or it is not.
@@ -147,6 +148,17 @@ pub fn events(socket: &Path) -> Result<Vec<Event>> {
     )? {
         Payload::Events(events) => Ok(events),
         other => Err(not_understood("show events", &format!("{other:?}"))),
+    }
+}
+
+/// Where events go, and what was lost there.
+///
+/// # Errors
+/// As [`Status::ask`].
+pub fn outlets(socket: &Path) -> Result<Vec<OutletStatus>> {
+    match call(socket, &Request::ShowOutlets)? {
+        Payload::Outlets(list) => Ok(list),
+        other => Err(not_understood("show outlets", &format!("{other:?}"))),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod clock;
 mod eal;
 mod error;
 mod fib;
+pub mod files;
 mod ixgbe_bypass;
 pub mod lcore;
 mod mbuf;

@@ -12,6 +12,7 @@ mod changes;
 mod client;
 mod connect;
 mod line;
+mod outlets;
 pub mod render;
 mod reply;
 mod request;
@@ -25,6 +26,7 @@ pub use appliance::{
 };
 pub use changes::{ChangeStatus, ChangesStatus, CommitStatus, CommitsStatus};
 pub use client::{Client, ClientError};
+pub use outlets::{EventRecord, OutletStatus};
 pub use reply::{Payload, Reply};
 pub use request::Request;
 pub use routing::{

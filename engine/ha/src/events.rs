@@ -274,6 +274,13 @@ pub enum Alarm {
         /// In its driver's words.
         text: String,
     },
+    /// An outlet of events does not take them.
+    EventOutlet {
+        /// `file`, `syslog`, `journald` or `notify`.
+        outlet: &'static str,
+        /// Why, in one line.
+        text: String,
+    },
 }
 
 impl Alarm {
@@ -305,6 +312,7 @@ impl Alarm {
             Self::RouterElsewhere { .. } => "virtual_router_elsewhere",
             Self::CardPath { .. } => "bypass_path",
             Self::Card { .. } => "bypass_card",
+            Self::EventOutlet { .. } => "event_outlet",
         }
     }
 }
@@ -366,6 +374,7 @@ impl fmt::Display for Alarm {
                 write!(f, "the bypass card was told {wanted} and does not say where it is")
             }
             Self::Card { text, .. } => write!(f, "bypass card: {text}"),
+            Self::EventOutlet { outlet, text } => write!(f, "events.{outlet}: {text}"),
         }
     }
 }

@@ -9,6 +9,7 @@ mod ports;
 mod reload;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,6 +36,7 @@ use crate::convert;
 use crate::in_band::Outgoing;
 use crate::l3::{Around, Layer3};
 use crate::lcores::{Lcores, Work};
+use crate::outlets::{self, Identity, Outlets};
 use crate::state_file::{self, StateWriter};
 use crate::status;
 use bypass::CardLook;
@@ -80,6 +82,9 @@ pub struct Surroundings {
     pub calls: Receiver<Call>,
     /// What signals say.
     pub signals: Arc<Signals>,
+    /// What stands before the words of `events.notify`: it leads to [`become_program`] in a process
+    /// of its own. Empty: the program is started as it is.
+    pub notify_launcher: Vec<OsString>,
 }
 
 /// The management core.
@@ -104,6 +109,10 @@ pub struct ManagementCore {
     /// Why states cannot be written: an alarm that stands.
     state_failure: Option<String>,
     pub(crate) zero: Instant,
+    pub(crate) outlets: Outlets,
+    identity: Identity,
+    /// The outlets that fail, and why: alarms that stand.
+    outlet_failures: BTreeMap<&'static str, String>,
     links_due: Time,
     next_request: u64,
     waiting: BTreeMap<u64, Call>,
@@ -145,7 +154,16 @@ impl ManagementCore {
         let loaded = state_file::load(path);
         let state = StateWriter::spawn(path.clone())
             .map_err(|error| StartError::Other(format!("state file's thread: {error}")))?;
+        // Before the EAL pins this thread: the outlets' threads, and the program, run on all cores.
+        let outlets = Outlets::spawn(config.events.clone(), around.notify_launcher.clone())
+            .map_err(|error| StartError::Other(format!("the events' thread: {error}")))?;
         let boot = new_boot_id();
+        let identity = Identity {
+            boot: format!("{boot:016x}"),
+            instance: config.instance.name.clone(),
+            id: config.instance.id,
+            stack: config.instance.stack.clone(),
+        };
         let mut appliance = Appliance::bring_up(&config, boot, auth)?;
         let l3 = appliance
             .l3
@@ -192,6 +210,9 @@ impl ManagementCore {
             cards,
             state,
             state_failure: None,
+            outlets,
+            identity,
+            outlet_failures: BTreeMap::new(),
             zero,
             links_due: Time::ZERO,
             l3,
@@ -237,6 +258,8 @@ impl ManagementCore {
             });
         }
         std::mem::take(&mut self.captures).finish(CAPTURE_PATIENCE);
+        // Beside the cards and the ports: a program that does not read holds nothing up.
+        self.outlets.close();
         // Rule 14: what the cards were told last is done before the ports go.
         let patience = if self.exit {
             CARD_PATIENCE
@@ -247,6 +270,7 @@ impl ManagementCore {
             card.finish(patience);
         }
         self.appliance.take_down();
+        self.outlets.finish(self.exit);
     }
 
     /// A tick, or less where the node wants to see the world sooner.
@@ -369,6 +393,7 @@ impl ManagementCore {
         self.captures.tend();
         self.lcores.sample(work.into_iter());
         self.lcores.own_turn(begun, messages.len());
+        self.look_at_outlets();
         drained
     }
 
@@ -507,7 +532,7 @@ impl ManagementCore {
             Action::Card { pair, command } => self.command_card(pair, command),
             Action::Kick => self.cards.iter().flatten().for_each(CardHandle::kick),
             Action::Persist(state) => self.state.write(state),
-            Action::Event(event) => self.log_event(&event),
+            Action::Event(event) => self.tell(&event),
             Action::Answer { id, result } => self.answer(id, result),
             Action::Exit => self.exit = true,
         }
@@ -579,18 +604,30 @@ impl ManagementCore {
         sent
     }
 
-    fn log_event(&self, event: &Event) {
-        let text = status::event(&self.config, event);
-        let arrow = match (text.from.as_str(), text.to.as_str()) {
-            ("", "") => String::new(),
-            ("", to) => format!(" {to}"),
-            (from, to) => format!(" {from} -> {to}"),
-        };
-        let colon = if text.detail.is_empty() { "" } else { ": " };
-        let line = format!("{}{arrow} ({}){colon}{}", text.what, text.why, text.detail);
+    fn tell(&mut self, event: &Event) {
+        let shown = status::event(&self.config, event);
+        let line = shown.line();
         match &event.subject {
             Subject::Alarm(_) if event.why == Reason::AlarmRaised => log::warn!("{line}"),
             _ => log::info!("{line}"),
+        }
+        let record = outlets::record(&self.identity, &self.config, event, shown);
+        self.outlets.send(record);
+    }
+
+    /// An outlet that fails is an alarm until it works again.
+    fn look_at_outlets(&mut self) {
+        while let Some(report) = self.outlets.report() {
+            let outlet = report.outlet;
+            if let Some(text) = self.outlet_failures.remove(outlet) {
+                let alarm = Alarm::EventOutlet { outlet, text };
+                self.node.set_alarm(alarm, false);
+            }
+            if let Some(text) = report.failure {
+                self.outlet_failures.insert(outlet, text.clone());
+                let alarm = Alarm::EventOutlet { outlet, text };
+                self.node.set_alarm(alarm, true);
+            }
         }
     }
 
@@ -620,6 +657,10 @@ impl ManagementCore {
                 | Command::CaptureStart { .. }
                 | Command::CaptureStop { .. } => {
                     self.port_call(call);
+                    continue;
+                }
+                Command::ShowOutlets => {
+                    self.outlets.show(call);
                     continue;
                 }
                 _ => {

@@ -19,6 +19,7 @@ pub mod l3;
 mod lcores;
 pub mod link_source;
 pub mod shown_from;
+pub mod outlets;
 pub mod state_file;
 pub mod status;
 

@@ -9,6 +9,7 @@ mod log_sink;
 mod output;
 mod run;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,6 +41,15 @@ enum Command {
     Ctl(ctl::Ctl),
     /// Bypass cards, without an engine.
     Bypass(bypass::Bypass),
+    /// Becomes the program of events.notify; the engine calls it.
+    #[command(hide = true)]
+    ExecNotify {
+        /// The engine's process id.
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(required = true, last = true)]
+        words: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -48,6 +58,7 @@ fn main() -> ExitCode {
         Command::Check { config } => check::check(&config),
         Command::Ctl(ctl) => ctl::ctl(&ctl),
         Command::Bypass(bypass) => bypass::bypass(&bypass),
+        Command::ExecNotify { parent, words } => run::exec_notify(parent, &words),
     };
     match result {
         Ok(code) => code,

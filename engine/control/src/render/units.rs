@@ -64,6 +64,13 @@ pub(super) fn time(unix_ms: u64) -> String {
     )
 }
 
+/// The same as RFC 3339 has it: `2026-11-23T05:12:34.567Z`.
+pub(super) fn rfc3339(unix_ms: u64) -> String {
+    let mut text = time(unix_ms).replacen(' ', "T", 1);
+    text.push('Z');
+    text
+}
+
 /// Year, month and day of a day since 1970 (H. Hinnant, "chrono-compatible low-level date
 /// algorithms", `civil_from_days`): years are counted from March, so that the leap day is last.
 fn civil(days: u64) -> (u64, u64, u64) {
