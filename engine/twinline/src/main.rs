@@ -5,18 +5,28 @@ mod bypass;
 mod check;
 mod claims;
 mod ctl;
+mod generate;
 mod log_sink;
 mod output;
 mod run;
+mod target;
+mod top;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// What `--version` says after our name: our version, then DPDK's and how it is linked.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let dpdk = dpdk::version();
+    format!("{}\n{dpdk}, {}", env!("CARGO_PKG_VERSION"), dpdk::LINKAGE)
+});
 
 /// The high-availability engine of an inline network appliance.
 #[derive(Parser)]
-#[command(name = "twinline", version)]
+#[command(name = "twinline", version = VERSION.as_str())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,8 +48,13 @@ enum Command {
     },
     /// Ask a running engine, or tell it something.
     Ctl(ctl::Ctl),
+    /// A live screen: role, peers, link pairs, rates, events.
+    Top(top::Top),
     /// Bypass cards, without an engine.
     Bypass(bypass::Bypass),
+    /// Write man pages or completions to a folder.
+    #[command(hide = true)]
+    Generate(generate::Generate),
 }
 
 fn main() -> ExitCode {
@@ -47,7 +62,9 @@ fn main() -> ExitCode {
         Command::Run { config } => run::run(config),
         Command::Check { config } => check::check(&config),
         Command::Ctl(ctl) => ctl::ctl(&ctl),
+        Command::Top(top) => top::top(&top),
         Command::Bypass(bypass) => bypass::bypass(&bypass),
+        Command::Generate(generate) => generate::generate(&generate, Cli::command()),
     };
     match result {
         Ok(code) => code,

@@ -160,6 +160,13 @@ impl Eal {
     }
 }
 
+/// How DPDK is linked: `static` or `shared`.
+pub const LINKAGE: &str = if cfg!(feature = "shared") {
+    "shared"
+} else {
+    "static"
+};
+
 /// What `rte_version()` says, e.g. `DPDK 22.11.11`.
 pub fn version() -> String {
     // SAFETY: returns a static string; needs no EAL.

@@ -1,0 +1,134 @@
+//! The loop with a terminal in it.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::TryRecvError;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use super::state::State;
+use super::view::{View, Wish};
+use super::{draw, poller};
+
+/// How long a key, an answer or a signal may wait.
+const NAP: Duration = Duration::from_millis(50);
+/// The ages on the screen are never older.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// The terminal in raw mode, on its second screen; given back by drop, and by a panic, whether that
+/// unwinds or not.
+struct Screen {
+    terminal: DefaultTerminal,
+}
+
+impl Screen {
+    fn take() -> anyhow::Result<Screen> {
+        // Sets a panic hook as well, which gives the terminal back before the message is printed.
+        let terminal = ratatui::try_init().context("the terminal cannot be used")?;
+        Ok(Screen { terminal })
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing back.
+        let _ = self.terminal.show_cursor();
+        let _ = ratatui::try_restore();
+    }
+}
+
+/// What came from outside.
+struct Signals {
+    /// The signal that ends us; 0 is none yet.
+    end: Arc<AtomicUsize>,
+    /// We were stopped, and others may have used the terminal since.
+    continued: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn register() -> io::Result<Signals> {
+        let signals = Signals {
+            end: Arc::default(),
+            continued: Arc::default(),
+        };
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
+            let number = usize::try_from(signal).unwrap_or(1);
+            signal_hook::flag::register_usize(signal, Arc::clone(&signals.end), number)?;
+        }
+        signal_hook::flag::register(SIGCONT, Arc::clone(&signals.continued))?;
+        Ok(signals)
+    }
+}
+
+/// Shows the screen until a key or a signal ends it.
+pub fn run(socket: PathBuf, mut view: View) -> anyhow::Result<ExitCode> {
+    let signals = Signals::register().context("signals cannot be handled")?;
+    let mut state = State::new(socket.display().to_string());
+    let (news, _stop) =
+        poller::start(socket, view.interval).context("no thread could be started")?;
+    let begun = Instant::now();
+    let mut screen = Screen::take()?;
+    let mut drawn_at: Option<Instant> = None;
+    loop {
+        let signal = signals.end.load(Ordering::Relaxed);
+        if signal != 0 {
+            return Ok(ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)));
+        }
+        if signals.continued.swap(false, Ordering::Relaxed) {
+            // The shell has put the terminal into its own mode meanwhile.
+            drop(screen);
+            screen = Screen::take()?;
+            drawn_at = None;
+        }
+        loop {
+            match news.try_recv() {
+                Ok(news) => {
+                    let new = state.take(news, begun.elapsed());
+                    view.events_came(new);
+                    drawn_at = None;
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    bail!("the thread that asks the engine has ended")
+                }
+            }
+        }
+        if drawn_at.is_none_or(|at| at.elapsed() >= REFRESH) {
+            draw(&mut screen, &mut view, &state, begun.elapsed())?;
+            drawn_at = Some(Instant::now());
+        }
+        if !event::poll(NAP).context("the terminal cannot be read")? {
+            continue;
+        }
+        drawn_at = None;
+        match event::read().context("the terminal cannot be read")? {
+            Event::Key(key) if key.kind != KeyEventKind::Release => {
+                match view.key(key, &state, begun.elapsed()) {
+                    Wish::Quit => return Ok(ExitCode::SUCCESS),
+                    Wish::Redraw => screen.terminal.clear().context("the terminal failed")?,
+                    Wish::Draw => {}
+                }
+            }
+            Event::Resize(..) => screen.terminal.clear().context("the terminal failed")?,
+            _ => {}
+        }
+    }
+}
+
+fn draw(screen: &mut Screen, view: &mut View, state: &State, now: Duration) -> anyhow::Result<()> {
+    let mut drawn = draw::Drawn::default();
+    let result = screen.terminal.draw(|frame| {
+        drawn = draw::screen(frame.buffer_mut(), view, state, now);
+    });
+    result.context("the terminal cannot be written to")?;
+    view.window = drawn.window;
+    view.scroll = view.scroll.min(drawn.max_scroll);
+    Ok(())
+}
