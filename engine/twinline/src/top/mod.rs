@@ -54,9 +54,18 @@ pub struct Top {
 
 /// Shows the screen until the operator has seen enough.
 pub fn top(top: &Top) -> anyhow::Result<ExitCode> {
-    let terminal = std::io::stdout().is_terminal();
-    if !top.once && !terminal {
-        bail!("standard output is no terminal: use `twinline top --once`, which prints one frame");
+    if !top.once {
+        for (what, terminal) in [
+            ("output", std::io::stdout().is_terminal()),
+            ("input", std::io::stdin().is_terminal()),
+        ] {
+            if !terminal {
+                bail!(
+                    "standard {what} is no terminal: use `twinline top --once`, which prints one \
+                     frame as text"
+                );
+            }
+        }
     }
     let look = Look::of(top.ascii, top.no_color, |name| std::env::var(name).ok());
     let interval = Duration::from_millis(top.interval);

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::state::State;
@@ -19,6 +21,8 @@ use super::{draw, poller};
 
 /// How long a key, an answer or a signal may wait.
 const NAP: Duration = Duration::from_millis(50);
+/// How long the loop may take to see a signal.
+const GRACE: Duration = Duration::from_secs(1);
 /// The ages on the screen are never older.
 const REFRESH: Duration = Duration::from_millis(500);
 
@@ -63,7 +67,31 @@ impl Signals {
             signal_hook::flag::register_usize(signal, Arc::clone(&signals.end), number)?;
         }
         signal_hook::flag::register(SIGCONT, Arc::clone(&signals.continued))?;
+        signals.insist()?;
         Ok(signals)
+    }
+}
+
+impl Signals {
+    /// Ends the process when the loop does not, a second after a signal: the terminal may have been
+    /// hung up between two looks at it.
+    fn insist(&self) -> io::Result<()> {
+        let end = Arc::clone(&self.end);
+        let watch = move || {
+            loop {
+                std::thread::sleep(GRACE);
+                let signal = end.load(Ordering::Relaxed);
+                if signal != 0 {
+                    std::thread::sleep(GRACE);
+                    let _ = ratatui::try_restore();
+                    std::process::exit(128 + i32::try_from(signal).unwrap_or(0));
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(watch)?;
+        Ok(())
     }
 }
 
@@ -104,7 +132,10 @@ pub fn run(socket: PathBuf, mut view: View) -> anyhow::Result<ExitCode> {
             draw(&mut screen, &mut view, &state, begun.elapsed())?;
             drawn_at = Some(Instant::now());
         }
-        if !event::poll(NAP).context("the terminal cannot be read")? {
+        if !terminal_is_there(NAP)? {
+            bail!("the terminal is gone");
+        }
+        if !event::poll(Duration::ZERO).context("the terminal cannot be read")? {
             continue;
         }
         drawn_at = None;
@@ -131,4 +162,38 @@ fn draw(screen: &mut Screen, view: &mut View, state: &State, now: Duration) -> a
     view.window = drawn.window;
     view.scroll = view.scroll.min(drawn.max_scroll);
     Ok(())
+}
+
+#[cfg(test)]
+#[path = "../../tests/pty/mod.rs"]
+mod pty;
+
+#[cfg(test)]
+mod tests {
+    use super::pty::OnTerminal;
+    use super::*;
+    use std::process::Command;
+
+    /// Only as a child of the test below.
+    #[test]
+    #[ignore = "panics on purpose"]
+    fn a_screen_that_panics() {
+        let _screen = Screen::take().unwrap();
+        panic!("on purpose");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env("TERM", "xterm");
+        command.args(["--exact", "top::screen::tests::a_screen_that_panics"]);
+        command.args(["--ignored", "--nocapture", "--test-threads=1"]);
+        let mut child = OnTerminal::start(command, 80, 24);
+        assert_eq!(child.end().code(), Some(101));
+        let bytes = String::from_utf8_lossy(&child.bytes()).into_owned();
+        let taken = bytes.find("\x1b[?1049h").unwrap();
+        let given_back = bytes.find("\x1b[?1049l").unwrap();
+        let said = bytes.find("on purpose").unwrap();
+        assert!(taken < given_back && given_back < said, "{bytes:?}");
+    }
 }

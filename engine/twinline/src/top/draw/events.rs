@@ -55,12 +55,14 @@ fn line(event: &Event) -> Line<'static> {
     let mut spans = vec![
         plain(format!("{} ", text::clock(event.time_unix_ms))),
         word(text::or_dash(&event.what), BOLD),
-        plain(" "),
     ];
+    if !event.from.is_empty() || !event.to.is_empty() {
+        spans.push(plain(" "));
+    }
     if !event.from.is_empty() {
         spans.push(plain(format!("{} -> ", event.from)));
     }
-    spans.push(word(text::or_dash(&event.to), style(event)));
+    spans.push(word(&event.to, style(event)));
     spans.push(plain(format!(": {}", text::or_dash(&event.why))));
     if !event.detail.is_empty() {
         spans.push(plain(format!(" ({})", event.detail)));

@@ -12,7 +12,7 @@ Ctrl-L        draw the screen anew
 ?, Esc        these words, and back
 q, Ctrl-C     quit; the engine is not touched
 
-[ROLE]        [ROLE?] while the engine is away: what it was
+[ROLE?] ROLE? the last that is known: the engine is away, a peer is not heard
 MISSED 2 of 5 check slots in a row without a heartbeat, of as many as it takes
 told, sensed  the path that a bypass card was told, and the one that it shows
               (sensed, reported or shadow: how it knows it)

@@ -100,15 +100,14 @@ fn role(ha: &HaStatus, state: &State, room: usize) -> Vec<Line<'static>> {
         (false, Some(why)) => vec![word(format!("NOT FIT: {why}"), BAD)],
         (false, None) => vec![word("NOT FIT", BAD)],
     };
-    let (max, style) = match ha.flaps_max {
-        0 => ("no limit".into(), PLAIN),
-        max if ha.flaps >= max => (format!("{max} {}", paint::gauge(ha.flaps, max)), BAD),
-        max => (
-            format!("{max} {}", paint::gauge(ha.flaps, max)),
-            if ha.flaps > 0 { WARN } else { PLAIN },
-        ),
+    let gauge = paint::gauge(ha.flaps, ha.flaps_max);
+    let (flaps, style) = match (ha.flaps, ha.flaps_max) {
+        (flaps, 0) => (format!("{flaps}, no limit"), PLAIN),
+        (flaps, max) if flaps >= max => (format!("{flaps} of {max} {gauge}"), BAD),
+        (0, max) => (format!("0 of {max} {gauge}"), PLAIN),
+        (flaps, max) => (format!("{flaps} of {max} {gauge}"), WARN),
     };
-    third.push(word(format!("   flaps {} of {max}", ha.flaps), style));
+    third.push(word(format!("   flaps {flaps}"), style));
     if ha.latched {
         third.push(word(" LATCHED until `ha clear`", BAD));
     }
@@ -199,7 +198,7 @@ fn peer_table(list: &[PeerStatus]) -> Table {
             ),
             peers::missed(peer.missed, peer.threshold),
             (peer.rtt_us.map_or_else(|| "-".into(), text::micros), PLAIN),
-            (text::or_dash(&peer.role), paint::role(&peer.role)),
+            role_of(peer),
             path("HA"),
             path("in-band"),
             (text::or_dash(&peer.health_reason), PLAIN),
@@ -209,6 +208,15 @@ fn peer_table(list: &[PeerStatus]) -> Table {
         table.row(vec![("nobody was ever heard".into(), WARN)]);
     }
     table
+}
+
+/// The role that a peer states; what it stated while it could still be heard is no more than that.
+fn role_of(peer: &PeerStatus) -> (String, ratatui::style::Style) {
+    let role = text::or_dash(&peer.role);
+    if peer.health == "HEALTHY" {
+        return (role, paint::role(&peer.role));
+    }
+    (format!("{role}?"), DIM)
 }
 
 fn path(path: &PathStatus) -> (String, ratatui::style::Style) {
@@ -320,7 +328,10 @@ fn minimum_head(bandwidth: &BandwidthStatus, width: usize) -> ratatui::text::Spa
         text::short(bandwidth.measured_bps),
         text::short(bandwidth.minimum_bps),
     );
-    let long = format!("{verdict}: sum {measured}bit/s, minimum {minimum}");
+    let long = format!(
+        "{verdict}: sum {}, minimum {minimum}",
+        text::bit_rate(bandwidth.measured_bps)
+    );
     if text::width(&long) <= width {
         return word(long, style);
     }
