@@ -153,6 +153,20 @@ pub fn run(socket: PathBuf, mut view: View) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Waits for a key or a signal, for `time` at most. crossterm reads a terminal that was hung up for
+/// ever and never comes back, so that it is asked only while there is one.
+fn terminal_is_there(time: Duration) -> anyhow::Result<bool> {
+    let stdin = io::stdin();
+    let mut wanted = [PollFd::new(&stdin, PollFlags::IN)];
+    let time = Timespec::try_from(time).context("no such time")?;
+    match poll(&mut wanted, Some(&time)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error).context("the terminal cannot be read"),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(!wanted.iter().any(|fd| fd.revents().intersects(gone)))
+}
+
 fn draw(screen: &mut Screen, view: &mut View, state: &State, now: Duration) -> anyhow::Result<()> {
     let mut drawn = draw::Drawn::default();
     let result = screen.terminal.draw(|frame| {

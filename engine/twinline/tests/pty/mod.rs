@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +60,7 @@ impl OnTerminal {
         let mut output = keys.try_clone().unwrap();
         let screen = Arc::new(Mutex::new(Seen {
             bytes: Vec::new(),
-            parser: vt100::Parser::new(rows, columns, 0),
+            parser: vt100::Parser::new(some(rows), some(columns), 0),
         }));
         let seen = Arc::clone(&screen);
         let stop = Arc::new(AtomicBool::new(false));
@@ -134,7 +135,7 @@ impl OnTerminal {
             .unwrap()
             .parser
             .screen_mut()
-            .set_size(rows, columns);
+            .set_size(some(rows), some(columns));
         tcsetwinsize(&self.terminal, size(columns, rows)).unwrap();
         self.signal(Signal::WINCH);
     }
@@ -216,4 +217,8 @@ fn size(columns: u16, rows: u16) -> Winsize {
         ws_xpixel: 0,
         ws_ypixel: 0,
     }
+}
+
+fn some(lines: u16) -> NonZeroU16 {
+    NonZeroU16::new(lines).unwrap()
 }
