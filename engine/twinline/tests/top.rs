@@ -163,18 +163,18 @@ fn a_session() {
     top.until("bit/s");
 
     top.press("2");
-    top.until("lan of wire0");
+    top.until("USED FOR");
     top.press("\t");
     top.until("peer 2");
     top.press("\x1b[Z"); // Shift-Tab
-    top.until("lan of wire0");
+    top.until("USED FOR");
     top.press("5");
-    top.until("lines 1-20 of 41");
+    top.until("lines 1-21 of 41");
     top.press("\x1b[B\x1b[B"); // down, down
-    top.until("lines 3-22 of 41");
+    top.until("lines 3-23 of 41");
     top.press("\x1b[F"); // End
-    let last = top.until("lines 22-41 of 41");
-    assert!(last.contains("reason_1\n"), "{last}");
+    let last = top.until("lines 21-41 of 41");
+    assert!(last.contains("reason_1 "), "{last}");
 
     top.press("1");
     top.until("gate forward");
@@ -270,10 +270,7 @@ fn no_colours_and_no_utf8_where_they_are_not_wanted() {
     let coloured = OnTerminal::start(engine.top(), 80, 24);
     coloured.until("gate forward");
     let bytes = String::from_utf8_lossy(&coloured.bytes()).into_owned();
-    assert!(
-        bytes.contains("\x1b[38;5;2m") || bytes.contains("\x1b[32m"),
-        "{bytes:?}"
-    );
+    assert!(bytes.contains("\x1b[38;5;2"), "{bytes:?}");
     assert!(bytes.contains('┌'));
     let mut command = engine.top();
     command.env("NO_COLOR", "1").env("LC_ALL", "C");

@@ -1,6 +1,7 @@
 //! The loop with a terminal in it.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::layout::Rect;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -29,14 +31,25 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// The terminal in raw mode, on its second screen; given back by drop, and by a panic, whether that
 /// unwinds or not.
 struct Screen {
-    terminal: DefaultTerminal,
+    /// Never dropped: that complains to standard error, which panics where the terminal is gone.
+    terminal: ManuallyDrop<DefaultTerminal>,
 }
 
 impl Screen {
     fn take() -> anyhow::Result<Screen> {
         // Sets a panic hook as well, which gives the terminal back before the message is printed.
         let terminal = ratatui::try_init().context("the terminal cannot be used")?;
-        Ok(Screen { terminal })
+        Ok(Screen {
+            terminal: ManuallyDrop::new(terminal),
+        })
+    }
+
+    /// Has everything drawn anew. `Terminal::clear` would ask the terminal where its cursor is, and
+    /// fail where the answer is late.
+    fn anew(&mut self) -> anyhow::Result<()> {
+        let size = self.terminal.size().context("the terminal has no size")?;
+        let area = Rect::new(0, 0, size.width, size.height);
+        self.terminal.resize(area).context("the terminal failed")
     }
 }
 
@@ -143,11 +156,11 @@ pub fn run(socket: PathBuf, mut view: View) -> anyhow::Result<ExitCode> {
             Event::Key(key) if key.kind != KeyEventKind::Release => {
                 match view.key(key, &state, begun.elapsed()) {
                     Wish::Quit => return Ok(ExitCode::SUCCESS),
-                    Wish::Redraw => screen.terminal.clear().context("the terminal failed")?,
+                    Wish::Redraw => screen.anew()?,
                     Wish::Draw => {}
                 }
             }
-            Event::Resize(..) => screen.terminal.clear().context("the terminal failed")?,
+            Event::Resize(..) => screen.anew()?,
             _ => {}
         }
     }
