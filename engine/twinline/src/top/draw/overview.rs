@@ -1,5 +1,7 @@
 //! Everything at a glance: what is wrong comes first, what there is no room for says how much it is.
 
+use std::collections::BTreeMap;
+
 use ratatui::text::Line;
 use twinline_control::{BandwidthStatus, HaStatus, PathStatus, PeerStatus};
 
@@ -25,9 +27,10 @@ pub fn lines(answers: &Answers, state: &State, room: usize, height: usize) -> Ve
     lines.extend(alarms(ha, room, height.saturating_sub(lines.len()) / 4));
     let left = height.saturating_sub(lines.len());
     let table = peer_table(&ha.peers).lines(room);
-    // Half of what is left at most, for peers as for pairs; they leave what they do not need.
+    // A third of what is left for peers, half for pairs; they leave what they do not need.
     let enough = table.len().min((left / 3).max(2));
     lines.extend(shortened(table, enough, "peers", "page 3"));
+    lines.extend(routers(answers));
     let left = height.saturating_sub(lines.len());
     lines.extend(pairs(
         answers,
@@ -59,7 +62,7 @@ pub fn natural_height(answers: &Answers, state: &State, room: usize) -> usize {
     let peers = answers.ha.peers.len() + 1;
     // Each share of the height (a quarter for alarms, a third for peers) has to be enough.
     let parts = role(&answers.ha, state, room).len() + alarms + peers;
-    let whole = parts + tiles::height(pairs, room) + CHARTS + EVENTS + 6;
+    let whole = parts + tiles::height(pairs, room) + CHARTS + EVENTS + 7;
     whole.max(alarms * 4 + 8).max(parts + peers * 3)
 }
 
@@ -186,6 +189,13 @@ fn peer_table(list: &[PeerStatus]) -> Table {
     for peer in list {
         let path = |name: &str| match peer.paths.iter().find(|path| path.name == name) {
             Some(path) => self::path(path),
+            // Without a second path the engine does not tell them apart.
+            None if name == "HA" && peer.paths.is_empty() => self::path(&PathStatus {
+                health: peer.health.clone(),
+                last_heard_ms_ago: peer.last_heard_ms_ago,
+                hears_us: peer.hears_us,
+                ..PathStatus::default()
+            }),
             None => ("-".into(), PLAIN),
         };
         table.row(vec![
@@ -229,6 +239,24 @@ fn path(path: &PathStatus) -> (String, ratatui::style::Style) {
         ("UNHEALTHY", _) => (format!("LOST {age}"), BAD),
         _ => (format!("? {age}"), WARN),
     }
+}
+
+/// Virtual routers, by state; those that are not as the others are seen by the counts.
+fn routers(answers: &Answers) -> Option<Line<'static>> {
+    let routers = &answers.routers.as_ref()?.routers;
+    if routers.is_empty() {
+        return None;
+    }
+    let mut states: BTreeMap<&str, usize> = BTreeMap::new();
+    for router in routers {
+        *states.entry(&router.state).or_default() += 1;
+    }
+    let mut spans = vec![plain(format!("virtual routers {}:", routers.len()))];
+    for (state, count) in states {
+        let words = format!(" {count} {}", text::or_dash(state));
+        spans.push(word(words, paint::role(state)));
+    }
+    Some(Line::from(spans))
 }
 
 /// Tiles where they fit, else a line each, else the first and how many more.
