@@ -150,7 +150,8 @@ fn answer(request: &Request, bytes: u64) -> Reply {
 fn a_session() {
     let mut engine = Engine::start();
     let mut top = OnTerminal::start(engine.top(), 80, 24);
-    let first = top.until("[ACTIVE] node?[2J?31m?");
+    top.until("[ACTIVE] node?[2J?31m?");
+    let first = top.until("reason_38"); // near the end: what is drawn comes in parts
     assert!(
         first.contains("1 of 5") && first.contains("gate forward"),
         "{first}"
@@ -181,8 +182,8 @@ fn a_session() {
     top.resize(50, 10);
     top.until("node?[2J?31m?");
     top.resize(100, 30);
-    let wide = top.until("gate forward");
-    assert!(wide.contains("q quit"), "{wide}");
+    top.until("gate forward");
+    top.until("q quit"); // the last line
 
     top.press("p");
     top.until("PAUSED");
@@ -195,8 +196,8 @@ fn a_session() {
         "{away}"
     );
     engine.run();
-    let back = top.until("[ACTIVE] ");
-    assert!(!back.contains("AWAY"), "{back}");
+    top.until("[ACTIVE] ");
+    top.until_not("AWAY");
 
     top.press("?");
     top.until("twinline top");

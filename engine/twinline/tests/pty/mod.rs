@@ -107,15 +107,24 @@ impl OnTerminal {
 
     /// Waits until the screen shows it.
     pub fn until(&self, what: &str) -> String {
+        self.wait(|screen| screen.contains(what), what)
+    }
+
+    /// Waits until the screen does not show it any more.
+    pub fn until_not(&self, what: &str) -> String {
+        self.wait(|screen| !screen.contains(what), what)
+    }
+
+    fn wait(&self, is: impl Fn(&str) -> bool, what: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let screen = self.screen();
-            if screen.contains(what) {
+            if is(&screen) {
                 return screen;
             }
             assert!(
                 Instant::now() < deadline,
-                "{what:?} is not on the screen:\n{screen}"
+                "waited for {what:?} in vain:\n{screen}"
             );
             std::thread::sleep(Duration::from_millis(20));
         }
