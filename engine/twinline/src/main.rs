@@ -5,19 +5,29 @@ mod bypass;
 mod check;
 mod claims;
 mod ctl;
+mod generate;
 mod log_sink;
 mod output;
 mod run;
+mod target;
+mod top;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// What `--version` says after our name: our version, then DPDK's and how it is linked.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let dpdk = dpdk::version();
+    format!("{}\n{dpdk}, {}", env!("CARGO_PKG_VERSION"), dpdk::linkage())
+});
 
 /// The high-availability engine of an inline network appliance.
 #[derive(Parser)]
-#[command(name = "twinline", version)]
+#[command(name = "twinline", version = VERSION.as_str())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,6 +49,8 @@ enum Command {
     },
     /// Ask a running engine, or tell it something.
     Ctl(ctl::Ctl),
+    /// A live screen: role, peers, link pairs, rates, events.
+    Top(top::Top),
     /// Bypass cards, without an engine.
     Bypass(bypass::Bypass),
     /// Becomes the program of events.notify; the engine calls it.
@@ -50,6 +62,9 @@ enum Command {
         #[arg(required = true, last = true)]
         words: Vec<OsString>,
     },
+    /// Write man pages or completions to a folder.
+    #[command(hide = true)]
+    Generate(generate::Generate),
 }
 
 fn main() -> ExitCode {
@@ -57,8 +72,10 @@ fn main() -> ExitCode {
         Command::Run { config } => run::run(config),
         Command::Check { config } => check::check(&config),
         Command::Ctl(ctl) => ctl::ctl(&ctl),
+        Command::Top(top) => top::top(&top),
         Command::Bypass(bypass) => bypass::bypass(&bypass),
         Command::ExecNotify { parent, words } => run::exec_notify(parent, &words),
+        Command::Generate(generate) => generate::generate(&generate, Cli::command()),
     };
     match result {
         Ok(code) => code,

@@ -24,6 +24,7 @@ pub use link_pairs::link_pairs;
 pub use outlets::outlets;
 pub use ports::ports;
 pub use routing::{interfaces, neighbours, routes, virtual_routers};
+pub use units::time;
 
 /// A time in UTC as RFC 3339 has it (`2026-11-23T05:12:34.567Z`), from milliseconds since 1970.
 #[must_use]
