@@ -77,7 +77,10 @@ mod tests {
     #[test]
     fn blanks_quotes_and_comments() {
         assert_eq!(texts("  show\tha  "), ["show", "ha"]);
-        assert_eq!(texts("a \"b c\" 'd # e' f#g # h"), ["a", "b c", "d # e", "f#g"]);
+        assert_eq!(
+            texts("a \"b c\" 'd # e' f#g # h"),
+            ["a", "b c", "d # e", "f#g"]
+        );
         assert_eq!(texts("a\"b c\"d \"\""), ["ab cd", ""]);
         assert_eq!(texts("# all of it"), [""; 0]);
         assert_eq!(texts(""), [""; 0]);

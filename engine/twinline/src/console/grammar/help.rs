@@ -1,8 +1,10 @@
 //! Help, and the documentation's table.
 
-use super::read::{Alive, begin, cut, narrow};
+#[cfg(test)]
+use super::Ask;
+use super::read::{begin, cut, narrow};
 use super::table::COMMANDS;
-use super::{Ask, Command, Mode, Section, Token};
+use super::{Command, Mode, Section, Token};
 
 const GENERAL: &str = "\
 Words may be shortened where that is unambiguous. `?` shows what may follow, Tab completes,
@@ -29,7 +31,8 @@ pub fn help(what: &str, mode: Mode) -> Option<String> {
         return Some(text);
     }
     let section = Section::ALL.into_iter().find(|s| s.word() == what);
-    let first = |c: &&Command| matches!(c.tokens.first(), Some(Token::Word(w)) if w.starts_with(what));
+    let first =
+        |c: &&Command| matches!(c.tokens.first(), Some(Token::Word(w)) if w.starts_with(what));
     let rows: Vec<&Command> = match section {
         // commands of both modes: help for `configure` is asked for before one goes there
         Some(section) => of(section).collect(),
@@ -109,7 +112,8 @@ pub fn follows(line: &str, mode: Mode) -> String {
 }
 
 /// The documentation's tables: docs/console.md contains this text.
-pub fn markdown() -> String {
+#[cfg(test)]
+fn markdown() -> String {
     let mut text = String::new();
     for section in Section::ALL {
         text.push_str(&format!("### {}\n\n", section.title()));
@@ -163,21 +167,20 @@ fn columns(lines: &[(String, String)]) -> String {
     text
 }
 
-/// What `?` shows where nothing more is known of a row.
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_may_follow() {
-        let expected = "\
+        let expected = "  \
   switchover  Hand over to the peer in an orderly way
   suspend     Hand over and stay out until resumed; force: even if nobody can take over
   resume      Stand for election again
   clear       Clear the latch, the flap count and the hold of a switch-over
 ";
         assert_eq!(follows("ha ", Mode::Console), expected);
-        let expected = "\
+        let expected = "  \
   force    even if it moves the role or stops traffic
   <Enter>  carries it out
 ";
@@ -190,7 +193,10 @@ mod tests {
             follows("set ha ", Mode::Console),
             "  SETTING  a setting of [ha], as peer-check-interval\n"
         );
-        assert_eq!(follows("nonsense ", Mode::Console), "  nothing is known here\n");
+        assert_eq!(
+            follows("nonsense ", Mode::Console),
+            "  nothing is known here\n"
+        );
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Kind {
     Pair,
     /// A link pair's name, or the name or index of one of its ports.
     PairOrPort,
+    /// A peer's id.
+    Peer,
     /// The name of a setting of `[ha]`.
     Setting,
     /// Its value.
@@ -56,6 +58,7 @@ impl Kind {
             Kind::PortOrAll => "all|PORT",
             Kind::Pair => "PAIR",
             Kind::PairOrPort => "PAIR|PORT",
+            Kind::Peer => "PEER",
             Kind::Setting => "SETTING",
             Kind::SettingValue | Kind::ConfigValue => "VALUE",
             Kind::Key => "KEY",
@@ -77,6 +80,7 @@ impl Kind {
             Kind::PortOrAll => "all, or a port's name, or its number in `show ports` from 0",
             Kind::Pair => "a link pair's name",
             Kind::PairOrPort => "a link pair's name, or a port of it",
+            Kind::Peer => "a peer's id, 1 to 65535",
             Kind::Setting => "a setting of [ha], as peer-check-interval",
             Kind::SettingValue => "its value",
             Kind::Key => "a dotted key, as ha.max_flaps or port.lan0.mtu",
@@ -112,6 +116,7 @@ impl Kind {
             | Kind::File
             | Kind::HelpSection
             | Kind::CommandLine => !text.is_empty(),
+            Kind::Peer => text.parse().is_ok_and(|id: u16| id > 0),
             Kind::Count => text.parse().is_ok_and(|n: u32| n > 0),
             Kind::CommitNumber => text.parse::<u32>().is_ok(),
             Kind::RollbackNumber => text.parse().is_ok_and(|n: u32| n > 0),
@@ -140,7 +145,9 @@ pub fn confirm_seconds(text: &str) -> Option<u64> {
         Some(seconds) => seconds.parse().ok()?,
         None => text.parse::<u64>().ok()?.checked_mul(60)?,
     };
-    (1..=LONGEST_CONFIRM_S).contains(&seconds).then_some(seconds)
+    (1..=LONGEST_CONFIRM_S)
+        .contains(&seconds)
+        .then_some(seconds)
 }
 
 /// Seconds between two looks.

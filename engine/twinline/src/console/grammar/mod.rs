@@ -7,11 +7,10 @@ mod kind;
 mod read;
 mod table;
 
-pub use complete::{Completion, complete};
-pub use help::{ctl_help, follows, help, markdown};
-pub use kind::Kind;
-pub use read::{Mistake, Parsed, read};
-pub use table::COMMANDS;
+pub use complete::complete;
+pub use help::{ctl_help, follows, help};
+pub use kind::{Kind, confirm_seconds, watch_seconds, watchdog_ms};
+pub use read::{Parsed, read, read_argv};
 
 /// A part of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +146,12 @@ impl Command {
             words.push("[force]".into());
         }
         words.join(" ")
+    }
+
+    /// Whether it looks at something, once, and changes nothing.
+    pub fn only_looks(&self) -> bool {
+        matches!(self.tokens.first(), Some(Token::Word("show" | "dump")))
+            && self.verb != Verb::FollowEvents
     }
 
     /// Whether it is known there.

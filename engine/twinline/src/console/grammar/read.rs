@@ -5,7 +5,7 @@
 
 use super::kind::Kind;
 use super::table::COMMANDS;
-use super::{Command, Mode, Token};
+use super::{Command, Mode, Token, Verb};
 use crate::console::words::{Unfinished, words};
 
 /// A line that was understood.
@@ -53,12 +53,11 @@ pub enum Mistake {
         next: Vec<String>,
     },
     /// A word that no command has there.
-    #[error("{word:?} is not understood{}{}; accepted{}: {}",
-        if before.is_empty() { "" } else { " after " }, before, nearest, accepted.join(", "))]
+    #[error("{word:?} is not understood{before}{nearest}; accepted: {}", accepted.join(", "))]
     Unknown {
         /// The word.
         word: String,
-        /// The words before it.
+        /// ` after ` and the words before it, or nothing.
         before: String,
         /// ` (perhaps "...")`, or nothing.
         nearest: String,
@@ -73,6 +72,9 @@ pub enum Mistake {
         /// The command's words.
         command: String,
     },
+    /// `force` for what cannot be forced.
+    #[error("{0} takes no `force`")]
+    NoForce(String),
     /// A command of the other mode.
     #[error("{command} {place}")]
     Elsewhere {
@@ -98,11 +100,11 @@ pub fn read(line: &str, mode: Mode) -> Result<Option<Parsed>, Mistake> {
     read_words(input, flags, mode)
 }
 
-/// Reads words that a shell has cut already.
+/// Reads words that a shell has cut already; `force` was said as an option.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_argv(argv: &[String], mode: Mode) -> Result<Option<Parsed>, Mistake> {
+pub fn read_argv(argv: &[String], force: bool, mode: Mode) -> Result<Option<Parsed>, Mistake> {
     let rests = (0..argv.len())
         .map(|i| argv.get(i..).unwrap_or_default().join(" "))
         .collect();
@@ -110,7 +112,11 @@ pub fn read_argv(argv: &[String], mode: Mode) -> Result<Option<Parsed>, Mistake>
         words: argv.to_vec(),
         rests,
     };
-    read_words(input, Flags::default(), mode)
+    let flags = Flags {
+        force,
+        ..Flags::default()
+    };
+    read_words(input, flags, mode)
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -159,33 +165,28 @@ fn read_words(mut input: Input, flags: Flags, mode: Mode) -> Result<Option<Parse
         parsed.json |= flags.json;
         parsed.yes |= flags.yes;
         parsed.force |= flags.force;
-        Some(parsed)
+        if parsed.force && !parsed.command.force {
+            return Err(Mistake::NoForce(format!("`{}`", parsed.command.usage())));
+        }
+        Ok(Some(parsed))
     };
     // `json` is a last word of what shows something, and a file's name elsewhere
     if input.words.last().is_some_and(|last| last == "json") {
         let word = input.words.pop();
         let rest = input.rests.pop();
         if let Ok(mut parsed) = select(&input, all.clone())
-            && shows(parsed.command)
+            && (parsed.command.only_looks() || parsed.command.verb == Verb::FollowEvents)
         {
             parsed.json = true;
-            return Ok(finish(parsed));
+            return finish(parsed);
         }
         input.words.extend(word);
         input.rests.extend(rest);
     }
     match select(&input, all) {
-        Ok(parsed) => Ok(finish(parsed)),
+        Ok(parsed) => finish(parsed),
         Err(mistake) => Err(elsewhere(&input, mode).unwrap_or(mistake)),
     }
-}
-
-/// Whether it begins with one of the words that only look.
-pub(super) fn shows(command: &Command) -> bool {
-    matches!(
-        command.tokens.first(),
-        Some(Token::Word("show" | "dump"))
-    )
 }
 
 /// Says where a command is known that is not known here.
@@ -347,10 +348,7 @@ fn synonym(choice: &str, word: &str) -> Option<&'static str> {
     }
 }
 
-fn select(
-    input: &Input,
-    rows: impl Iterator<Item = &'static Command>,
-) -> Result<Parsed, Mistake> {
+fn select(input: &Input, rows: impl Iterator<Item = &'static Command>) -> Result<Parsed, Mistake> {
     let mut alive = begin(rows);
     for (at, word) in input.words.iter().enumerate() {
         let rest = input.rests.get(at).map_or("", String::as_str);
@@ -436,11 +434,13 @@ fn unknown(alive: &[Alive], word: &str, input: &Input, at: usize) -> Mistake {
             command: format!("`{before}`"),
         };
     }
-    let known = like().filter_map(Alive::next).flat_map(|token| match token {
-        Token::Word(known) => vec![known],
-        Token::Choice(_, known) => known.to_vec(),
-        Token::Value(_) => Vec::new(),
-    });
+    let known = like()
+        .filter_map(Alive::next)
+        .flat_map(|token| match token {
+            Token::Word(known) => vec![known],
+            Token::Choice(_, known) => known.to_vec(),
+            Token::Value(_) => Vec::new(),
+        });
     let nearest = twinline_config::nearest(word, known)
         .map_or_else(String::new, |near| format!(" (perhaps {near:?})"));
     Mistake::Unknown {
@@ -448,7 +448,7 @@ fn unknown(alive: &[Alive], word: &str, input: &Input, at: usize) -> Mistake {
         before: if before.is_empty() {
             before
         } else {
-            format!("`{before}`")
+            format!(" after `{before}`")
         },
         nearest,
         accepted,
@@ -479,7 +479,6 @@ fn value(kind: Kind) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verb;
     use super::*;
 
     fn parsed(line: &str, mode: Mode) -> Parsed {
@@ -509,7 +508,7 @@ mod tests {
                     Token::Word(word) => word,
                     Token::Choice(_, words) => words.last().unwrap(),
                     Token::Value(kind) => match kind {
-                        Kind::Count | Kind::CommitNumber | Kind::RollbackNumber => "3",
+                        Kind::Count | Kind::CommitNumber | Kind::RollbackNumber | Kind::Peer => "3",
                         Kind::ConfirmTime | Kind::WatchSeconds => "5",
                         Kind::Watchdog | Kind::Timeout => "1.5",
                         Kind::CommandLine => "show ha",
@@ -520,14 +519,23 @@ mod tests {
             let line = words.join(" ");
             let found = parsed(&line, command.mode);
             assert_eq!(found.command.usage(), command.usage(), "{line}");
-            let values = command.tokens.iter().filter(|t| !matches!(t, Token::Word(_)));
+            let values = command
+                .tokens
+                .iter()
+                .filter(|t| !matches!(t, Token::Word(_)));
             assert_eq!(found.values.len(), values.count(), "{line}");
             if command.force {
-                assert!(parsed(&format!("{line} force"), command.mode).force, "{line}");
+                assert!(
+                    parsed(&format!("{line} force"), command.mode).force,
+                    "{line}"
+                );
             }
-            if shows(command) && command.mode == Mode::Operate {
+            if command.only_looks() && command.mode == Mode::Operate {
                 assert!(parsed(&format!("{line} json"), command.mode).json, "{line}");
-                assert!(parsed(&format!("{line} --json"), command.mode).json, "{line}");
+                assert!(
+                    parsed(&format!("{line} --json"), command.mode).json,
+                    "{line}"
+                );
             }
         }
     }
@@ -537,9 +545,12 @@ mod tests {
         assert_eq!(verb("sh ha").0, Verb::ShowHa);
         assert_eq!(verb("sh link").0, Verb::ShowLinkPairs);
         assert_eq!(verb("sta").0, Verb::Resume);
-        assert_eq!(verb("h sw").0, Verb::Switchover.to_owned());
+        assert_eq!(verb("ha sw").0, Verb::Switchover);
         let (port, values) = verb("sh port st all");
-        assert_eq!((port, values), (Verb::ShowPort, vec!["stats".into(), "all".into()]));
+        assert_eq!(
+            (port, values),
+            (Verb::ShowPort, vec!["stats".into(), "all".into()])
+        );
     }
 
     #[test]
@@ -548,7 +559,10 @@ mod tests {
             mistake("ha s", Mode::Console),
             "\"s\" is ambiguous: switchover, suspend"
         );
-        assert_eq!(mistake("st", Mode::Console), "\"st\" is ambiguous: start, stop");
+        assert_eq!(
+            mistake("st", Mode::Console),
+            "\"st\" is ambiguous: start, stop"
+        );
         assert_eq!(
             mistake("show po", Mode::Console),
             "\"po\" is ambiguous: port, ports"
@@ -563,7 +577,7 @@ mod tests {
     fn wrong_words_get_what_is_accepted() {
         assert_eq!(
             mistake("ha swichover", Mode::Console),
-            "\"swichover\" is not understood after `ha`; accepted (perhaps \"switchover\"): \
+            "\"swichover\" is not understood after `ha` (perhaps \"switchover\"); accepted: \
              switchover, suspend, resume, clear"
         );
         assert_eq!(
@@ -580,8 +594,13 @@ mod tests {
             "\"-1\" is not understood after `set bypass watchdog w`; accepted: SECONDS|off \
              (seconds, 0.1 to 3276.8, or off or 0)"
         );
-        assert_eq!(mistake("show \"ha", Mode::Console), "a quote does not end: ha");
-        assert!(mistake("frobnicate", Mode::Console).starts_with("\"frobnicate\" is not understood;"));
+        assert_eq!(
+            mistake("show \"ha", Mode::Console),
+            "a quote does not end: ha"
+        );
+        assert!(
+            mistake("frobnicate", Mode::Console).starts_with("\"frobnicate\" is not understood;")
+        );
     }
 
     #[test]
@@ -607,7 +626,10 @@ mod tests {
             let (verb, values) = verb(line);
             format!("{verb:?} {}", values.join(" "))
         };
-        assert_eq!(of("set bypass watchdog wire0 off"), "BypassWatchdog wire0 off");
+        assert_eq!(
+            of("set bypass watchdog wire0 off"),
+            "BypassWatchdog wire0 off"
+        );
         assert_eq!(of("set bypass event tap"), "BypassPath event tap");
         assert_eq!(of("set bypass mode bypass"), "BypassPath mode bypass");
         assert_eq!(
@@ -618,10 +640,20 @@ mod tests {
             of("set bypass event timeout mode isolate 0"),
             "BypassEventOfPort timeout isolate 0"
         );
-        assert_eq!(of("set bypass mode inline wire0"), "BypassMode normal wire0");
-        assert_eq!(of("set bypass wire0 isolate"), "BypassPath wire0 disconnect");
+        assert_eq!(
+            of("set bypass mode inline wire0"),
+            "BypassMode normal wire0"
+        );
+        assert_eq!(
+            of("set bypass wire0 isolate"),
+            "BypassPath wire0 disconnect"
+        );
         assert_eq!(of("set bypass timeout 1.5"), "BypassTimeout 1.5");
-        for wrong in ["set bypass a b c", "set bypass event a b", "set bypass watchdog w 1e9"] {
+        for wrong in [
+            "set bypass a b c",
+            "set bypass event a b",
+            "set bypass watchdog w 1e9",
+        ] {
             assert!(read(wrong, Mode::Operate).is_err(), "{wrong}");
         }
     }
@@ -647,6 +679,14 @@ mod tests {
         assert_eq!(flags("-y ha --force suspend"), (false, true, true));
         assert_eq!(flags("show --json ha"), (true, false, false));
         assert_eq!(flags("show config diff json"), (false, false, false));
+        assert_eq!(
+            mistake("ha clear force", Mode::Console),
+            "\"force\" is too much: nothing follows `ha clear`"
+        );
+        assert_eq!(
+            mistake("ha clear --force", Mode::Console),
+            "`ha clear` takes no `force`"
+        );
         assert_eq!(verb("show events --last 3").1, ["3"]);
         assert_eq!(verb("capture start lan0 '--json'").1, ["lan0", "--json"]);
     }
@@ -657,7 +697,7 @@ mod tests {
             for mode in [Mode::Operate, Mode::Console, Mode::Configure] {
                 let _ = read(&line, mode);
                 let _ = read(&words.join(" "), mode);
-                let _ = read_argv(&words, mode);
+                let _ = read_argv(&words, false, mode);
             }
         }
     }

@@ -11,7 +11,14 @@ const MODES: Token = Choice("mode", &["normal", "bypass", "isolate", "tap"]);
 const PATHS: Token = Choice("path", &["inline", "bypass", "disconnect", "tap"]);
 const EVENTS: Token = Choice(
     "event",
-    &["none", "timeout", "os_on", "os_off", "power_on", "power_off"],
+    &[
+        "none",
+        "timeout",
+        "os_on",
+        "os_off",
+        "power_on",
+        "power_off",
+    ],
 );
 const OUR_EVENTS: Token = Choice(
     "event",
@@ -23,11 +30,14 @@ const SET: Token = W("set");
 const HA: Token = W("ha");
 
 const HANDS_OVER: &str = "The role moves to the peer.";
-const SUSPENDS: &str = "This instance hands over and stays out; with nobody to take over, traffic stops.";
+const SUSPENDS: &str =
+    "This instance hands over and stays out; with nobody to take over, traffic stops.";
 const MAY_MOVE: &str = "The change is forced: it may move the role or stop traffic.";
-const TAKES_DOWN: &str = "The link goes down: traffic through the port stops, and the role may move.";
+const TAKES_DOWN: &str =
+    "The link goes down: traffic through the port stops, and the role may move.";
 const HEARS_LESS: &str = "Frames that are not addressed to the port are no longer received.";
-const MOVES_CARD: &str = "The card leaves the engine's path: traffic is no longer inspected, or stops.";
+const MOVES_CARD: &str =
+    "The card leaves the engine's path: traffic is no longer inspected, or stops.";
 const GOES_BACK: &str = "An earlier configuration comes into force.";
 
 const fn row(
@@ -37,11 +47,23 @@ const fn row(
     tokens: &'static [Token],
     help: &'static str,
 ) -> Command {
-    Command { tokens, verb, mode, section, ask: No, force: false, help }
+    Command {
+        tokens,
+        verb,
+        mode,
+        section,
+        ask: No,
+        force: false,
+        help,
+    }
 }
 
 const fn ask(ask: Ask, force: bool, command: Command) -> Command {
-    Command { ask, force, ..command }
+    Command {
+        ask,
+        force,
+        ..command
+    }
 }
 
 /// Every command, in the order of help.
@@ -49,6 +71,7 @@ const fn ask(ask: Ask, force: bool, command: Command) -> Command {
 pub const COMMANDS: &[Command] = &[
     row(S::Show, O, V::ShowHa, &[SHOW, HA], "Role, why, peers, alarms"),
     row(S::Show, O, V::ShowPeers, &[SHOW, W("peers")], "Peers: how well they are heard, what they say"),
+    row(S::Show, O, V::ShowPeers, &[SHOW, W("peers"), Value(K::Peer)], "One of them"),
     row(S::Show, O, V::ShowPaths, &[SHOW, W("paths")], "Each path of heartbeats to each peer"),
     row(S::Show, O, V::ShowLinkPairs, &[SHOW, W("link-pairs")], "Link pairs: both legs, the gate, traffic and drops"),
     row(S::Show, O, V::ShowBandwidth, &[SHOW, W("bandwidth")], "Measured bandwidth beside its minimum"),
