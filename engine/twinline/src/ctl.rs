@@ -57,7 +57,7 @@ pub fn ctl(ctl: &Ctl) -> anyhow::Result<ExitCode> {
             {
                 output::line(&console::refused_json(reason))?;
             }
-            output::complain(&format!("twinline: {failure}"));
+            output::complain(&format!("twinline: {}", failure.lines()));
             Ok(ExitCode::from(failure.code()))
         }
     }

@@ -40,6 +40,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// As it is printed: lines, without control characters.
+    pub fn lines(&self) -> String {
+        render::lines(&self.to_string()).trim_end().to_owned()
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
         Failure::Error(crate::one_line(&error))

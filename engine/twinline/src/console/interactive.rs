@@ -62,7 +62,7 @@ pub fn interact(session: &mut Session, terminal: Rc<RefCell<Terminal>>) -> anyho
         match done {
             Ok(Flow::On) => {}
             Ok(Flow::Quit) => return Ok(Ending::Quit),
-            Err(failure) => output::complain(&failure.to_string()),
+            Err(failure) => output::complain(&failure.lines()),
         }
     }
 }

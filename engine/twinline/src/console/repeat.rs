@@ -47,7 +47,7 @@ pub fn watch(
         let text = match look() {
             Ok(text) => text,
             Err(Failure::Interrupted) => return Ok(()),
-            Err(failure) => format!("{failure}\n"),
+            Err(failure) => failure.lines() + "\n",
         };
         let text = if screen {
             let line = render::clean(line);
@@ -88,7 +88,7 @@ pub fn follow(engine: &Engine, json: bool) -> Result<(), Failure> {
             Err(Failure::Interrupted) => return Ok(()),
             Err(failure) if !away => {
                 away = true;
-                output::complain(&format!("{failure}; waiting for it"));
+                output::complain(&format!("{}; waiting for it", failure.lines()));
             }
             Err(_) => {}
         }

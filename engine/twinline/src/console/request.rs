@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use twinline_control::{LinkPairStatus, Payload, PortStatus, Request};
+use twinline_control::{LinkPairStatus, Payload, PortStatus, Request, render};
 
 use super::engine::{Engine, Failure, unexpected};
 use super::grammar::{Parsed, Verb, watchdog_ms};
@@ -158,7 +158,7 @@ fn path_of_mode(mode: &str) -> &str {
 /// One line.
 pub fn file(path: &str) -> Result<String, Failure> {
     let cannot = |why: String| Failure::Error(format!("{path}: cannot be read: {why}"));
-    let meta = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
+    let meta = std::fs::metadata(path).map_err(|error| cannot(plain(&error)))?;
     if !meta.is_file() {
         return Err(cannot("it is not a regular file".into()));
     }
@@ -166,7 +166,14 @@ pub fn file(path: &str) -> Result<String, Failure> {
         let limit = twinline_config::MAX_FILE_BYTES;
         return Err(cannot(format!("it is larger than {limit} bytes")));
     }
-    std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))
+    std::fs::read_to_string(path).map_err(|error| cannot(plain(&error)))
+}
+
+/// The system's words, without Rust's "(os error 2)".
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text.get(..end).unwrap_or(&text).to_lowercase()
 }
 
 /// The engine writes the file: where the console stands means nothing to it.
@@ -207,7 +214,7 @@ pub fn port_among(ports: &[PortStatus], text: &str) -> Result<usize, Failure> {
     let named = ports.iter().position(|port| port.name == text);
     let numbered = || text.parse().ok().filter(|at| *at < ports.len());
     named.or_else(numbered).ok_or_else(|| {
-        let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+        let names: Vec<String> = ports.iter().map(|port| render::clean(&port.name)).collect();
         Failure::Error(format!("no port {text:?}; there are: {}", names.join(", ")))
     })
 }
@@ -246,7 +253,7 @@ pub fn pair(engine: &Engine, text: &str) -> Result<String, Failure> {
     };
     let found = pairs.iter().find(of_port).map(|pair| pair.name.clone());
     found.ok_or_else(|| {
-        let names: Vec<&str> = pairs.iter().map(|pair| pair.name.as_str()).collect();
+        let names: Vec<String> = pairs.iter().map(|pair| render::clean(&pair.name)).collect();
         Failure::Error(format!(
             "no link pair {text:?}, and no port of one; there are: {}",
             names.join(", ")

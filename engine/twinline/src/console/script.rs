@@ -74,7 +74,7 @@ impl Script<'_> {
             // nobody reads standard output: then nobody misses it
             let _ = output::line(&super::refused_json(reason));
         }
-        output::complain(&format!("{}: {failure}", render::clean(place)));
+        output::complain(&format!("{}: {}", render::clean(place), failure.lines()));
         if self.code == 0 {
             self.code = failure.code();
         }
