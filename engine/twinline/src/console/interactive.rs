@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use twinline_control::{HaStatus, Payload, Request, render};
@@ -35,6 +36,8 @@ pub fn interact(session: &mut Session, terminal: Rc<RefCell<Terminal>>) -> anyho
     output::line(WELCOME)?;
     let mut name = String::new();
     loop {
+        // a Ctrl-C of before is over
+        session.engine.interrupted.store(false, Ordering::Relaxed);
         let prompt = prompt(&session.engine, &mut name, session.mode());
         let keys = session
             .candidate

@@ -80,7 +80,9 @@ fn a_session() {
     again.see("PASSIVE> ");
     again.keys("\x1b[A");
     again.see("quit");
-    again.keys("\x03\x04");
+    again.keys("\x03");
+    again.see("PASSIVE> ");
+    again.keys("\x04");
     assert!(again.end().success());
 }
 
