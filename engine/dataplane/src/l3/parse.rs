@@ -139,8 +139,6 @@ pub(super) struct Stations {
     own: u64,
     /// The virtual MAC, as it differs from the own address.
     held: u64,
-    /// What differed from the own address in any frame.
-    differ: u64,
 }
 
 impl Stations {
@@ -154,7 +152,6 @@ impl Stations {
         let mut stations = Self {
             own: Self::NO_OWN,
             held: Self::NO_HELD,
-            differ: 0,
         };
         if port.untagged != NO_INTERFACE {
             stations.own = port.own << 16;
@@ -173,16 +170,9 @@ impl Stations {
 
     /// Whether a frame that begins with `word` is for one of them.
     #[inline(always)]
-    fn take(&mut self, word: u64) -> bool {
+    const fn take(self, word: u64) -> bool {
         let differs = word << 16 ^ self.own;
-        self.differ |= differs;
         differs == 0 || differs == self.held
-    }
-
-    /// Whether any frame may have been to another address than the port's own.
-    #[inline(always)]
-    pub(super) const fn to_others(self) -> bool {
-        self.differ != 0
     }
 }
 
@@ -222,7 +212,7 @@ pub(super) struct Plain {
 /// The short way: a sound IPv4 packet without tag, options and trailer, to an address of ours,
 /// with a TTL of more than 1. `None`: anything else, which [`read`] takes apart.
 #[inline(always)]
-pub(super) fn plain(frame: &[u8], stations: &mut Stations) -> Option<Plain> {
+pub(super) fn plain(frame: &[u8], stations: Stations) -> Option<Plain> {
     let head = frame.first_chunk::<34>()?;
     if !stations.take(u64_at::<0>(head)) {
         return None;
