@@ -62,3 +62,43 @@ pub fn ctl(ctl: &Ctl) -> anyhow::Result<ExitCode> {
         }
     }
 }
+
+/// The whole command line with the words of `ctl` as subcommands: what completions for shells and
+/// man pages are generated from.
+#[cfg_attr(not(test), allow(dead_code))] // until those are generated
+pub fn documented(cli: clap::Command) -> clap::Command {
+    cli.mut_subcommand("ctl", |ctl| {
+        let about = ctl.get_about().cloned().unwrap_or_default();
+        let options = ctl.get_arguments().filter(|arg| !arg.is_positional());
+        clap::Command::new("ctl")
+            .about(about)
+            .args(options.cloned().map(|option| option.global(true)))
+            .subcommands(console::subcommands())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_words_of_ctl_are_subcommands_for_shells() {
+        let cli = documented(crate::Cli::command());
+        cli.clone().debug_assert();
+        let words = ["twinline", "ctl", "show", "events", "--json", "last", "5"];
+        assert!(cli.clone().try_get_matches_from(words).is_ok());
+        let ctl = cli.find_subcommand("ctl").unwrap();
+        let show = ctl.find_subcommand("show").unwrap();
+        let port = show.find_subcommand("port").unwrap();
+        let what = port.get_positionals().next().unwrap();
+        let values: Vec<String> = what
+            .get_possible_values()
+            .iter()
+            .map(|value| value.get_name().to_owned())
+            .collect();
+        assert_eq!(values, ["info", "stats", "xstats", "link"]);
+        assert!(ctl.find_subcommand("configure").is_none());
+    }
+}

@@ -30,7 +30,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use editor::Settings as TerminalSettings;
 pub use engine::{Engine, Failure, Place};
-pub use grammar::{Mode, ctl_help, read_argv};
+pub use grammar::{Mode, ctl_help, read_argv, subcommands};
 pub use interactive::Ending;
 pub use session::Session;
 

@@ -5,12 +5,14 @@ mod complete;
 mod help;
 mod kind;
 mod read;
+mod shell;
 mod table;
 
 pub use complete::complete;
 pub use help::{ctl_help, follows, help};
 pub use kind::{Kind, confirm_seconds, watch_seconds, watchdog_ms};
 pub use read::{Parsed, read, read_argv};
+pub use shell::subcommands;
 
 /// A part of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
