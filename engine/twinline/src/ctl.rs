@@ -73,6 +73,7 @@ pub fn documented(cli: clap::Command) -> clap::Command {
         clap::Command::new("ctl")
             .about(about)
             .args(options.cloned().map(|option| option.global(true)))
+            .disable_help_subcommand(true)
             .subcommands(console::subcommands())
     })
 }

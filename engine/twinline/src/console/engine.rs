@@ -143,16 +143,23 @@ impl Engine {
     }
 
     /// Asks for what is only nice to have, and waits for it for `patience`.
+    ///
+    /// # Errors
+    /// Why nothing was seen.
     pub fn glance(&self, request: &Request, patience: Duration) -> Result<Payload, Glance> {
         match self.call(request, Some(patience)) {
             Ok(Reply::Ok(payload)) => Ok(payload),
-            Ok(_) => Err(Glance::NoAnswer),
-            Err(Failure::Interrupted) => Err(Glance::NoAnswer),
-            Err(Failure::Error(error)) if error.contains("no permission") => {
-                Err(Glance::NoPermission)
+            Ok(_) | Err(Trouble::Interrupted | Trouble::Slow | Trouble::Other(_)) => {
+                Err(Glance::NoAnswer)
             }
-            Err(Failure::Error(error)) if error.contains("did not answer") => Err(Glance::NoAnswer),
-            Err(_) => Err(Glance::Away),
+            Err(Trouble::Client(error)) => Err(match error {
+                ClientError::Permission { .. } => Glance::NoPermission,
+                ClientError::TimedOut { .. } | ClientError::BadReply { .. } => Glance::NoAnswer,
+                ClientError::NotRunning { .. }
+                | ClientError::Closed { .. }
+                | ClientError::Io { .. } => Glance::Away,
+            }),
+            Err(Trouble::Nowhere(_)) => Err(Glance::Away),
         }
     }
 
@@ -169,8 +176,8 @@ impl Engine {
 
     /// A thread of its own waits, so that Ctrl-C is heard meanwhile; an engine that is stopped
     /// lets its clients wait for long, even in connecting.
-    fn call(&self, request: &Request, patience: Option<Duration>) -> Result<Reply, Failure> {
-        let socket = self.place.socket()?;
+    fn call(&self, request: &Request, patience: Option<Duration>) -> Result<Reply, Trouble> {
+        let socket = self.place.socket().map_err(Trouble::Nowhere)?;
         let request = request.clone();
         let (done, answer) = sync_channel(1);
         let ask = move || {
@@ -181,21 +188,44 @@ impl Engine {
         std::thread::Builder::new()
             .name("ask".into())
             .spawn(ask)
-            .map_err(|error| Failure::Error(format!("no thread: {error}")))?;
+            .map_err(|error| Trouble::Other(format!("no thread: {error}")))?;
         let deadline = patience.map(|patience| Instant::now() + patience);
         loop {
             match answer.recv_timeout(LOOK) {
-                Ok(Ok(reply)) => return Ok(reply),
-                Ok(Err(error)) => return Err(said(&error)),
-                Err(RecvTimeoutError::Disconnected) => return Err(unexpected()),
+                Ok(reply) => return reply.map_err(Trouble::Client),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Trouble::Other("nothing was answered".into()));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if self.interrupted.load(Ordering::Relaxed) {
-                return Err(Failure::Interrupted);
+                return Err(Trouble::Interrupted);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Failure::Error("the engine did not answer".into()));
+                return Err(Trouble::Slow);
             }
+        }
+    }
+}
+
+/// Why there is no reply.
+enum Trouble {
+    /// There is no one socket.
+    Nowhere(anyhow::Error),
+    Client(ClientError),
+    Interrupted,
+    Slow,
+    Other(String),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Failure {
+        match trouble {
+            Trouble::Nowhere(error) => error.into(),
+            Trouble::Client(error) => Failure::Error(render::clean(&error.to_string())),
+            Trouble::Interrupted => Failure::Interrupted,
+            Trouble::Slow => Failure::Error("the engine did not answer".into()),
+            Trouble::Other(why) => Failure::Error(why),
         }
     }
 }
@@ -220,10 +250,6 @@ impl Glance {
             Glance::NoPermission => "(no permission)",
         }
     }
-}
-
-fn said(error: &ClientError) -> Failure {
-    Failure::Error(render::clean(&error.to_string()))
 }
 
 /// An answer of another kind than what was asked for.

@@ -10,7 +10,7 @@ use twinline_control::{HaStatus, Payload, Request, render};
 use super::candidate::Candidate;
 use super::editor::{Line, Terminal};
 use super::engine::Engine;
-use super::grammar::{self, Mode};
+use super::grammar::Mode;
 use super::session::{Flow, Session};
 use crate::output;
 
@@ -48,7 +48,7 @@ pub fn interact(session: &mut Session, terminal: Rc<RefCell<Terminal>>) -> anyho
         let done = match line {
             Line::Text(line) => session.line(&line),
             Line::Follows(line) => {
-                output::print(&grammar::follows(&line, session.mode()))?;
+                output::print(&session.follows(&line))?;
                 continue;
             }
             Line::Cleared => continue,

@@ -11,6 +11,7 @@ use super::candidate::Candidate;
 use super::editor::Terminal;
 use super::engine::{Engine, Failure};
 use super::grammar::{self, Ask, Kind, Mode, Parsed, Verb};
+use super::names::EngineNames;
 use super::{repeat, request, role};
 use crate::output;
 
@@ -78,10 +79,16 @@ impl Session {
             && !line.trim_start().starts_with('#')
             && !in_quotes(asked)
         {
-            output::print(&grammar::follows(asked, self.mode()))?;
+            output::print(&self.follows(asked))?;
             return Ok(Flow::On);
         }
         self.in_mode(line, self.mode(), 0)
+    }
+
+    /// What may follow these words.
+    pub fn follows(&self, line: &str) -> String {
+        let names = EngineNames::new(self.engine.clone());
+        grammar::follows(line, self.mode(), &names)
     }
 
     fn in_mode(&mut self, line: &str, mode: Mode, depth: u8) -> Result<Flow, Failure> {

@@ -48,6 +48,21 @@ pub fn live_names() -> Vec<String> {
     live.map(Setting::name).collect()
 }
 
+/// What a key or a setting accepts, and what it is; `None` for one that is not known.
+pub fn accepted(key: &str) -> Option<String> {
+    let spec = twinline_config::schema::spec(&key.replace('-', "_"))
+        .or_else(|| setting(key).ok().map(|setting| setting.spec))?;
+    Some(format!("{}: {}", spec.accepted(), spec.help))
+}
+
+/// The settings that apply live and begin so, each with what it accepts and what it is.
+pub fn described(begin: &str) -> Vec<(String, String)> {
+    let live = all().filter(|s| s.spec.applies == Applies::Live);
+    live.map(|s| (s.name(), format!("{}: {}", s.spec.accepted(), s.spec.help)))
+        .filter(|(name, _)| name.starts_with(begin))
+        .collect()
+}
+
 fn dashes(text: &str) -> String {
     text.replace(['_', '.'], "-")
 }

@@ -18,30 +18,19 @@ pub struct Completion {
 
 /// Completes the last word of `line`.
 pub fn complete(line: &str, mode: Mode, names: &dyn Names) -> Completion {
-    let (start, partial) = last_word(line);
-    let before = line.get(..start).unwrap_or_default();
+    let (from, mode) = innermost(line, mode);
+    let inner = line.get(from..).unwrap_or_default();
+    let (at, partial) = last_word(inner);
     let mut done = Completion {
-        start,
+        start: from + at,
         candidates: Vec::new(),
         file: false,
     };
-    let Ok((input, _)) = cut(before) else {
+    let Ok((input, _)) = cut(inner.get(..at).unwrap_or_default()) else {
         return done;
     };
     let mut alive = begin(COMMANDS.iter().filter(|c| c.is_in(mode)));
-    for (at, word) in input.words.iter().enumerate() {
-        if let Some(inner) = inner_line(&alive, mode) {
-            let from = place_of(before, at);
-            let rest = line.get(from..).unwrap_or_default();
-            // `watch 5 show`: the number is no command
-            if !(Kind::WatchSeconds.accepts(word) && alive.iter().any(wants_seconds)) {
-                let inside = complete(rest, inner, names);
-                return Completion {
-                    start: from + inside.start,
-                    ..inside
-                };
-            }
-        }
+    for word in &input.words {
         alive = narrow(&alive, word, word);
     }
     for token in alive.iter().filter_map(Alive::next) {
@@ -50,8 +39,11 @@ pub fn complete(line: &str, mode: Mode, names: &dyn Names) -> Completion {
             Token::Choice(_, words) => words.iter().for_each(|word| done.add(word, &partial)),
             Token::Value(Kind::File) => done.file = true,
             Token::Value(Kind::CommandLine) => {
-                let inside = complete(line.get(start..).unwrap_or_default(), Mode::Console, names);
-                inside.candidates.iter().for_each(|c| done.add(c, &partial));
+                for command in COMMANDS.iter().filter(|c| c.is_in(Mode::Console)) {
+                    if let Some(Token::Word(word)) = command.tokens.first() {
+                        done.add(word, &partial);
+                    }
+                }
             }
             Token::Value(kind) => {
                 kind.known()
@@ -86,14 +78,34 @@ fn last_word(line: &str) -> (usize, String) {
     }
 }
 
-/// The mode of the command that begins here, where a row takes one.
-fn inner_line(alive: &[Alive], _mode: Mode) -> Option<Mode> {
-    let takes = |row: &Alive| row.next() == Some(Token::Value(Kind::CommandLine));
-    alive.iter().any(takes).then_some(Mode::Console)
+/// Where the command begins that the cursor stands in, within `watch` and `run`; and its mode.
+pub(super) fn innermost(line: &str, mode: Mode) -> (usize, Mode) {
+    let (mut from, mut mode) = (0, mode);
+    while let Some(at) = inner(line.get(from..).unwrap_or_default(), mode) {
+        (from, mode) = (from + at, Mode::Console);
+    }
+    (from, mode)
 }
 
-fn wants_seconds(row: &Alive) -> bool {
-    row.next() == Some(Token::Value(Kind::WatchSeconds))
+/// Where the command within the command begins; never at 0, since a word of its own comes before.
+fn inner(line: &str, mode: Mode) -> Option<usize> {
+    let before = line.get(..last_word(line).0)?;
+    let (input, _) = cut(before).ok()?;
+    let mut alive = begin(COMMANDS.iter().filter(|c| c.is_in(mode)));
+    for (at, word) in input.words.iter().enumerate() {
+        let wants = |kind| {
+            alive
+                .iter()
+                .any(|row| row.next() == Some(Token::Value(kind)))
+        };
+        // `watch 5 show`: the number is no command
+        let number = wants(Kind::WatchSeconds) && Kind::WatchSeconds.accepts(word);
+        if wants(Kind::CommandLine) && !number {
+            return Some(place_of(before, at)).filter(|at| *at > 0);
+        }
+        alive = narrow(&alive, word, word);
+    }
+    None
 }
 
 /// The byte at which a word begins, counted as [`cut`] counts.

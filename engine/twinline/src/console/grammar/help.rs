@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 use super::Ask;
+use super::complete::innermost;
 use super::read::{begin, cut, narrow};
 use super::table::COMMANDS;
-use super::{Command, Mode, Section, Token};
+use super::{Command, Kind, Mode, Names, Section, Token};
+use crate::console::settings;
 
 const GENERAL: &str = "\
 Words may be shortened where that is unambiguous. `?` shows what may follow, Tab completes,
@@ -54,7 +56,9 @@ pub fn ctl_help() -> String {
 }
 
 /// What may follow these words, one a line: for `?`.
-pub fn follows(line: &str, mode: Mode) -> String {
+pub fn follows(line: &str, mode: Mode, names: &dyn Names) -> String {
+    let (from, mode) = innermost(line, mode);
+    let line = line.get(from..).unwrap_or_default();
     // a word that the cursor touches is still being written: its possible ends are shown
     let touched = !line.is_empty() && !line.ends_with(char::is_whitespace);
     let Ok((input, _)) = cut(line) else {
@@ -72,32 +76,21 @@ pub fn follows(line: &str, mode: Mode) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut ends = false;
     for row in &alive {
+        let forced = row.command.tokens.len() <= words.len();
+        ends |= forced;
         let Some(token) = row.next() else {
-            ends = true;
             continue;
-        };
-        let only_force = row.command.tokens.len() <= words.len();
-        ends |= only_force;
-        let shown: Vec<String> = match token {
-            Token::Word(word) if word.starts_with(partial) => vec![word.into()],
-            Token::Choice(_, all) => {
-                let some = all.iter().filter(|w| w.starts_with(partial));
-                some.map(|w| (*w).to_owned()).collect()
-            }
-            Token::Value(kind) => vec![kind.placeholder().into()],
-            Token::Word(_) => Vec::new(),
         };
         let last = row.command.tokens.len() == words.len() + 1;
         let note = match token {
-            _ if only_force => "even if it moves the role or stops traffic".into(),
-            Token::Value(kind) => kind.accepted().to_owned(),
-            _ if last => row.command.help.to_owned(),
-            _ => "...".into(),
+            _ if forced => "even if it moves the role or stops traffic",
+            _ if last => row.command.help,
+            _ => "...",
         };
-        for word in shown {
+        for (word, note) in shown(token, note, partial, words.last(), names) {
             match lines.iter_mut().find(|(known, _)| *known == word) {
-                None => lines.push((word, note.clone())),
-                Some((_, known)) if known == "..." => known.clone_from(&note),
+                None => lines.push((word, note)),
+                Some((_, known)) if known == "..." => *known = note,
                 Some(_) => {}
             }
         }
@@ -109,6 +102,43 @@ pub fn follows(line: &str, mode: Mode) -> String {
         return "  nothing is known here\n".into();
     }
     columns(&lines)
+}
+
+/// The words that a token can be, each with a note; of values what is accepted.
+fn shown(
+    token: Token,
+    note: &str,
+    partial: &str,
+    before: Option<&String>,
+    names: &dyn Names,
+) -> Vec<(String, String)> {
+    let begins = |word: &&&str| word.starts_with(partial);
+    let kind = match token {
+        Token::Word(word) => {
+            let some = [word];
+            let some = some.iter().filter(begins);
+            return some.map(|w| ((*w).into(), note.into())).collect();
+        }
+        Token::Choice(_, all) => {
+            let some = all.iter().filter(begins);
+            return some.map(|w| ((*w).into(), note.into())).collect();
+        }
+        Token::Value(kind) => kind,
+    };
+    let note = match kind {
+        Kind::Setting => return settings::described(partial),
+        Kind::SettingValue | Kind::ConfigValue => {
+            let of_key = before.and_then(|key| settings::accepted(key));
+            of_key.unwrap_or_else(|| kind.accepted().into())
+        }
+        // hundreds: Tab has them
+        Kind::Key => kind.accepted().into(),
+        _ => match names.names(kind).join(", ") {
+            known if known.is_empty() => kind.accepted().into(),
+            known => format!("{}: {known}", kind.accepted()),
+        },
+    };
+    vec![(kind.placeholder().into(), note)]
 }
 
 /// The documentation's tables: docs/console.md contains this text.
@@ -169,7 +199,12 @@ fn columns(lines: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::NoNames;
     use super::*;
+
+    fn follows(line: &str, mode: Mode) -> String {
+        super::follows(line, mode, &NoNames)
+    }
 
     #[test]
     fn what_may_follow() {
@@ -189,9 +224,20 @@ mod tests {
             follows("show po", Mode::Console),
             "  port   ...\n  ports  All of that but the driver's own counters, of all ports\n"
         );
+        let settings = follows("set ha max", Mode::Console);
+        let expected = "  max-flaps  0 to 1000 (0 = no limit): Exits from ACTIVE allowed in the window; the next one latches\n";
+        assert_eq!(settings, expected);
+        let value = follows("set ha max-flaps ", Mode::Console);
+        assert_eq!(value, expected.replace("max-flaps", "VALUE"));
+        let value = follows("set ha.max_flaps ", Mode::Configure);
+        assert_eq!(value, expected.replace("max-flaps", "VALUE"));
         assert_eq!(
-            follows("set ha ", Mode::Console),
-            "  SETTING  a setting of [ha], as peer-check-interval\n"
+            follows("watch 5 ha ", Mode::Console),
+            follows("ha ", Mode::Console)
+        );
+        assert_eq!(
+            follows("run ha sw", Mode::Configure),
+            follows("ha sw", Mode::Console)
         );
         assert_eq!(
             follows("nonsense ", Mode::Console),
