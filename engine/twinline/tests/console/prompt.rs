@@ -186,6 +186,29 @@ fn two_consoles_and_an_engine_that_comes_and_goes() {
 }
 
 #[test]
+fn an_engine_that_hangs_is_waited_for_only_until_ctrl_c() {
+    let fake = Fake::start();
+    let home = tempfile::TempDir::new().unwrap();
+    let mut at = Pty::console(&fake.socket(), home.path());
+    at.see("ACTIVE> ");
+    let state = fake.state.clone();
+    let hung = state.lock().unwrap();
+    at.keys("\r");
+    at.see("node-a (no answer)> ");
+    at.keys("ha clear\r");
+    at.see("ha clear");
+    // changing requests are waited for longer than this
+    std::thread::sleep(Duration::from_millis(300));
+    at.keys("\x03");
+    at.see("interrupted; what was begun in the engine goes on");
+    at.see("node-a (no answer)> ");
+    drop(hung);
+    at.line("show flaps", "1 flaps within");
+    at.keys("quit\r");
+    assert!(at.end().success());
+}
+
+#[test]
 fn hostile_keys_do_not_end_it() {
     let fake = Fake::start();
     let home = tempfile::TempDir::new().unwrap();

@@ -79,7 +79,7 @@ impl Section {
     /// Its heading.
     pub fn title(self) -> &'static str {
         match self {
-            Section::Show => "Look at things (each takes `json` as its last word)",
+            Section::Show => "Look at things; `json` as the last word prints JSON",
             Section::Ha => "The role, and HA settings",
             Section::Ports => "Ports and captures",
             Section::Bypass => "Bypass cards",
