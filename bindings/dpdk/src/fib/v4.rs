@@ -166,14 +166,39 @@ impl Fib4Reader {
     #[inline(always)]
     #[must_use]
     pub fn lookup(&self, address: u32) -> u16 {
-        let inner = &*self.inner;
+        self.view().lookup(address)
+    }
+
+    /// The table's place, to be looked into more than once.
+    #[inline(always)]
+    #[must_use]
+    pub fn view(&self) -> Fib4View<'_> {
+        Fib4View {
+            first: self.inner.first,
+            inner: &self.inner,
+        }
+    }
+}
+
+/// A table's place, for a hot loop to have it in a register.
+#[derive(Debug, Clone, Copy)]
+pub struct Fib4View<'a> {
+    first: NonNull<AtomicU32>,
+    inner: &'a Inner,
+}
+
+impl Fib4View<'_> {
+    /// As [`Fib4Reader::lookup`].
+    #[inline(always)]
+    #[must_use]
+    pub fn lookup(self, address: u32) -> u16 {
         // SAFETY: the table lives as long as `inner`, and its first level has 2^24 entries.
-        let first = unsafe { inner.first.add((address >> 8) as usize).as_ref() };
+        let first = unsafe { self.first.add((address >> 8) as usize).as_ref() };
         let entry = first.load(Ordering::Acquire);
         if entry & GROUP == VALID {
             return entry as u16;
         }
-        inner.lookup_further(address, entry)
+        self.inner.lookup_further(address, entry)
     }
 }
 

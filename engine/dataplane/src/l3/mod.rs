@@ -491,7 +491,7 @@ fn carry_plain(
     egress: &[Egress],
     ports: usize,
 ) -> (Carried, Option<u64>) {
-    let adjacencies = tables.adjacencies.view();
+    let (adjacencies, fib4) = (tables.adjacencies.view(), tables.fib4.view());
     let mut stations = Stations::new(view, last_virtual, &tables.held);
     let (mut bytes, mut left, mut ways, mut way) = (0, 0, 0, Way::NONE);
     let mut odd = Odd::NONE;
@@ -509,15 +509,20 @@ fn carry_plain(
     let places = slot.iter_mut().zip(size).zip(next);
     for (n, (mbuf, ((slot, size), next))) in burst.iter_mut().zip(places).enumerate() {
         bytes += u64::from(mbuf.len());
-        if let Some(plain) = parse::plain(mbuf.data(), stations) {
-            let number = u64::from(tables.fib4.lookup(plain.to));
+        let frame = mbuf.data_mut();
+        let length = frame.len();
+        if let Some(head) = frame.first_chunk_mut()
+            && let Some(plain) = parse::plain(head, length, stations)
+        {
+            let number = u64::from(fib4.lookup(plain.to));
             let adjacency = adjacencies.word(number);
             if adjacency.way() != way.way {
                 way = way_of(adjacency, egress, ports, &tables.held);
                 ways += 1;
             }
             *size = u32::from(plain.size);
-            if *size <= way.mtu && rewrite::plain(mbuf.data_mut(), adjacency.mac(), way.from) {
+            if *size <= way.mtu {
+                rewrite::plain(head, adjacency.mac(), way.from);
                 *slot = way.slot;
                 continue;
             }
