@@ -27,6 +27,7 @@ pub use diff::{Change, render as render_diff};
 pub use error::{Error, Errors, Warning};
 pub use l3::{Checksum, Interface, L3, Prefix, Route, Version, VirtualRouter};
 pub use schema::Applies;
+pub use suggest::nearest;
 pub use types::{
     Bandwidth, BypassCard, CardKind, CardPath, Config, Device, Eal, Events, Ha, Instance, Lcores,
     LinkPair, Links, Mode, OnMaxFlaps, Polling, Port, Registers, Syslog, Topology, Work, assign,
