@@ -19,21 +19,25 @@
 //! any case.
 
 mod counters;
+mod inject;
 mod parse;
 mod punt;
 mod rewrite;
+mod setup;
 mod tables;
 
 pub use counters::{L3Drop, L3PortSnapshot, L3Punt};
 pub use punt::{L3Inject, Punt, PuntReason};
 pub use rewrite::{decrement_hop_limit, decrement_ttl};
+pub use setup::{L3Config, L3Links, L3Port};
 pub use tables::{
     Adjacencies, Adjacency, Family, Held, Interface, MAX_INTERFACES, Tables, virtual_mac,
 };
 
-use crate::counters::{Counters, WorkerFigures};
+use crate::counters::Counters;
 use crate::gate::{Gate, GateMode};
 use crate::lease::Lease;
+use crate::transmit::send_rest;
 use crate::{BURST, MacBytes};
 pub(crate) use counters::L3Figures;
 use dpdk::{Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
@@ -42,66 +46,8 @@ use rewrite::{Header, Source};
 use std::sync::Arc;
 use tables::{AdjacencyWord, mac_word};
 
-/// How often a full transmit queue is tried again for one burst before the rest is freed.
-const TX_RETRIES: usize = 4;
 /// How far ahead of the one that is read frames are fetched.
 const PREFETCH: usize = 4;
-
-/// An L3 port's part in a worker.
-pub struct L3Port {
-    /// The port's number: names it in [`Punt`], [`L3Inject`], [`Interface`] and the counters.
-    pub index: u16,
-    /// Its receive queue; `None`: another worker receives, this one only sends.
-    pub rx: Option<RxQueue>,
-    /// A transmit queue of it for this worker alone.
-    pub tx: TxQueue,
-    /// The port's own address.
-    pub mac: MacBytes,
-}
-
-/// What a worker's L3 part is made of. Every worker that receives from an L3 port needs a
-/// transmit queue of each port that its packets may leave by.
-pub struct L3Config {
-    /// The ports.
-    pub ports: Vec<L3Port>,
-    /// What all workers share.
-    pub tables: Arc<Tables>,
-    /// For what is sent to virtual MACs: [`GateMode::Forward`] or closed. One for each worker,
-    /// which acknowledges it; set anew after a change of [`Held`], its epoch says when the worker
-    /// has adopted that change.
-    pub gate: Arc<Gate>,
-    /// Room for ARP, adverts and neighbour discovery that the management core has not read yet.
-    pub protocol_capacity: usize,
-    /// Room for all other punts.
-    pub exception_capacity: usize,
-    /// Room for frames to inject that the worker has not sent yet.
-    pub inject_capacity: usize,
-}
-
-impl L3Config {
-    /// Rings of 512 protocol frames, 512 exceptions and 1024 frames to inject.
-    #[must_use]
-    pub fn new(ports: Vec<L3Port>, tables: Arc<Tables>, gate: Arc<Gate>) -> Self {
-        Self {
-            ports,
-            tables,
-            gate,
-            protocol_capacity: 512,
-            exception_capacity: 512,
-            inject_capacity: 1024,
-        }
-    }
-}
-
-/// The management core's ends of what it shares with a worker's L3 part.
-pub struct L3Links {
-    /// ARP, adverts, neighbour discovery.
-    pub protocols: rtrb::Consumer<Punt>,
-    /// Everything else that was punted.
-    pub exceptions: rtrb::Consumer<Punt>,
-    /// Frames for the worker to send.
-    pub inject: rtrb::Producer<L3Inject>,
-}
 
 /// No port of this worker.
 const NO_SLOT: u8 = u8::MAX;
@@ -190,66 +136,6 @@ pub(crate) struct L3 {
 }
 
 impl L3 {
-    pub(crate) fn new(config: L3Config) -> (Self, L3Links) {
-        let (protocols, protocols_end) = rtrb::RingBuffer::new(config.protocol_capacity);
-        let (exceptions, exceptions_end) = rtrb::RingBuffer::new(config.exception_capacity);
-        let (inject_end, inject) = rtrb::RingBuffer::new(config.inject_capacity);
-        let slot = |port: u16| {
-            let found = config.ports.iter().position(|found| found.index == port);
-            found
-                .and_then(|slot| u8::try_from(slot).ok())
-                .unwrap_or(NO_SLOT)
-        };
-        let interfaces = &config.tables.interfaces;
-        let egress = interfaces.iter().map(|interface| Egress {
-            slot: slot(interface.port),
-            vlan: interface.vlan.filter(|&vlan| vlan != 0),
-            mtu: interface.mtu,
-        });
-        let egress = egress.collect();
-        let ports = config.ports.into_iter().map(|port| {
-            let here = interfaces.iter().zip(0..);
-            let here = here.filter(|(interface, _)| interface.port == port.index);
-            let here = here.map(|(interface, number)| (interface.vlan, number));
-            Port {
-                index: port.index,
-                rx: port.rx,
-                tx: port.tx,
-                mac: port.mac,
-                view: PortView::new(port.mac, here),
-                last_virtual: 0,
-                out: Burst::new(),
-            }
-        });
-        let part = Self {
-            ports: ports.collect(),
-            egress,
-            tables: config.tables,
-            gate: config.gate,
-            word: Gate::first_word(),
-            protocols,
-            exceptions,
-            inject,
-            scratch: Box::new(Scratch {
-                burst: Burst::new(),
-                trash: Burst::new(),
-                size: [NOT_PLAIN; BURST],
-                seen: [Seen::NOTHING; BURST],
-                to4: [0; BURST],
-                next: [0; BURST],
-                slot: [NO_SLOT; BURST],
-                to6: [[0; 16]; BURST],
-                next6: [0; BURST],
-            }),
-        };
-        let links = L3Links {
-            protocols: protocols_end,
-            exceptions: exceptions_end,
-            inject: inject_end,
-        };
-        (part, links)
-    }
-
     pub(crate) fn port_indices(&self) -> impl Iterator<Item = u16> + '_ {
         self.ports.iter().map(|port| port.index)
     }
@@ -260,57 +146,13 @@ impl L3 {
     pub(crate) fn poll(&mut self, lease: &Lease, counters: &Counters) -> bool {
         let mut busy = false;
         if !self.inject.is_empty() {
-            busy = self.send_injected(counters);
+            busy = self.send_injected(lease, counters);
         }
         let mode = self.gate.adopt(&mut self.word);
         for (slot, figures) in counters.l3.iter().enumerate() {
             busy |= self.carry(slot, mode, figures, lease, &counters.l3);
         }
         busy
-    }
-
-    /// Sends up to a burst of injected frames, in their order. True if there was any.
-    #[cold]
-    #[inline(never)]
-    fn send_injected(&mut self, counters: &Counters) -> bool {
-        let worker: &WorkerFigures = &counters.worker;
-        let mut any = false;
-        for _ in 0..BURST {
-            let Ok(L3Inject { port, mbuf }) = self.inject.pop() else {
-                break;
-            };
-            any = true;
-            let mut ports = self.ports.iter_mut().zip(&*counters.l3);
-            let Some((port, figures)) = ports.find(|(found, _)| found.index == port) else {
-                worker.inject_refused.add(1);
-                continue;
-            };
-            // The burst is empty between two polls: there is room.
-            let sent = match port.out.push(mbuf) {
-                Ok(()) => {
-                    let bytes = port.out.bytes();
-                    send(&mut port.tx, &mut port.out, bytes, figures)
-                }
-                Err(_) => 0,
-            };
-            worker.injected.add(sent);
-            worker.inject_refused.add(1 - sent.min(1));
-        }
-        any
-    }
-
-    /// Sends everything that was injected before now, then gives the ports back.
-    pub(crate) fn into_ports(mut self, counters: &Counters) -> Vec<L3Port> {
-        for _ in 0..=self.inject.buffer().capacity() / BURST {
-            self.send_injected(counters);
-        }
-        let back = |port: Port| L3Port {
-            index: port.index,
-            rx: port.rx,
-            tx: port.tx,
-            mac: port.mac,
-        };
-        self.ports.into_iter().map(back).collect()
     }
 
     /// One burst of one port, through all stages. True if there was any frame.
@@ -780,19 +622,4 @@ fn send(tx: &mut TxQueue, burst: &mut Burst<BURST>, mut bytes: u64, figures: &L3
     figures.tx_packets.add(packets);
     figures.tx_bytes.add(bytes);
     packets
-}
-
-/// Tries again with what a full queue left, then frees the rest: its frames and bytes.
-#[cold]
-#[inline(never)]
-fn send_rest(tx: &mut TxQueue, burst: &mut Burst<BURST>) -> (u64, u64) {
-    for _ in 0..TX_RETRIES {
-        tx.burst(burst);
-        if burst.is_empty() {
-            return (0, 0);
-        }
-    }
-    let left = (burst.len() as u64, burst.bytes());
-    burst.clear();
-    left
 }
