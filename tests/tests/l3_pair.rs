@@ -600,7 +600,7 @@ fn old_adverts(lab: &mut Lab, tap: &Tap) -> Result<Faults> {
                     && matches!(&r.heard, Heard::Advert(a)
                         if a.vrid == VRID && a.source.is_ipv6() == ipv6 && a.priority > 100)
             };
-            records.filter(of_a).last().map(|record| record.bytes)
+            records.rev().find(of_a).map(|record| record.bytes)
         })
         .collect();
     if old.len() != 2 {
