@@ -4,10 +4,10 @@ use crate::Config;
 
 /// A frame with its head room, its header and the pool's.
 const FRAME_BYTES: u64 = 2432;
-/// The first level of a forwarding table, of each family.
-const TABLE_BYTES: u64 = 32 << 20;
+/// The first levels of the forwarding tables: IPv4's and IPv6's.
+const TABLE_BYTES: u64 = (64 << 20) + (32 << 20);
 /// What is longer than 24 bits: IPv4's groups and IPv6's.
-const GROUP_BYTES: u64 = (2 << 20) + (16 << 20);
+const GROUP_BYTES: u64 = (4 << 20) + (16 << 20);
 /// A prefix in the tables of both families: two nodes in each of the trees that they are made from.
 const ROUTE_BYTES: u64 = 2 * 2 * 192;
 /// The tables are in one piece each, and the heap is in pieces (measured: 17 MiB).
@@ -38,7 +38,7 @@ impl Config {
         if !self.interfaces.is_empty() {
             let neighbours = u64::from(self.l3.neighbours);
             let routes = neighbours + self.routes.len() as u64 + 2048;
-            bytes += 2 * TABLE_BYTES + GROUP_BYTES + PIECES_BYTES + routes * ROUTE_BYTES;
+            bytes += TABLE_BYTES + GROUP_BYTES + PIECES_BYTES + routes * ROUTE_BYTES;
         }
         u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)
     }
@@ -70,7 +70,7 @@ mod tests {
         let needed = loaded.config.memory_needed_mb();
         assert!((80..256).contains(&needed), "{needed}");
         let frames = u64::from(loaded.config.frames());
-        assert!(u64::from(needed) << 20 > frames * FRAME_BYTES + 2 * TABLE_BYTES);
+        assert!(u64::from(needed) << 20 > frames * FRAME_BYTES + TABLE_BYTES);
 
         let small = format!("{text}\n[eal]\nmemory_mb = 64\n");
         let small = if text.contains("[eal]") {

@@ -109,7 +109,6 @@ impl L3 {
                 trash: Burst::new(),
                 size: [NOT_PLAIN; BURST],
                 seen: [Seen::NOTHING; BURST],
-                to4: [0; BURST],
                 next: [0; BURST],
                 slot: [NO_SLOT; BURST],
                 to6: [[0; 16]; BURST],
