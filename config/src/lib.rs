@@ -17,6 +17,7 @@ mod error;
 pub mod keys;
 mod l3;
 mod load;
+mod memory;
 mod read;
 pub mod schema;
 mod suggest;

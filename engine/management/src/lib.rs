@@ -18,8 +18,8 @@ pub mod ixgbe_card;
 pub mod l3;
 mod lcores;
 pub mod link_source;
-pub mod shown_from;
 pub mod outlets;
+pub mod shown_from;
 pub mod state_file;
 pub mod status;
 
