@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use tempfile::TempDir;
 use twinline_control::{
-    BindError, Call, Client, ClientError, Event, HaStatus, Limits, Payload, Reply, Request, Server,
+    Access, BindError, Call, Client, ClientError, Event, HaStatus, Limits, Payload, Reply, Request,
+    Server,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ impl Engine {
     fn start() -> Engine {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("run/twinline/control.sock");
-        let (server, calls) = Server::bind_with(&path, 0o600, limits()).unwrap();
+        let (server, calls) = Server::bind_with(&path, &Access::default(), limits()).unwrap();
         let core = Some(answer_all(calls));
         Engine {
             server: Some(server),
@@ -262,7 +263,7 @@ fn lines_are_bounded() {
         stream.write_all(&line).unwrap();
         assert_eq!(
             error_of(&read_all(&mut stream)),
-            "request line is longer than 65536 bytes"
+            "request line is longer than 2162688 bytes"
         );
     }
     // A flood is cut off long before it is all read.
@@ -376,7 +377,7 @@ fn many_clients_in_turn_and_at_once() {
 fn an_engine_that_does_not_answer_is_reported() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("control.sock");
-    let (_server, calls) = Server::bind_with(&path, 0o600, limits()).unwrap();
+    let (_server, calls) = Server::bind_with(&path, &Access::default(), limits()).unwrap();
     let no_answer = Reply::Error {
         message: "engine did not answer".into(),
     };
@@ -422,7 +423,7 @@ fn a_stale_socket_is_replaced() {
     // As after kill -9: the file without its listener.
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    let (server, calls) = Server::bind(&path, 0o600).unwrap();
+    let (server, calls) = Server::bind(&path, &Access::default()).unwrap();
     let _core = answer_all(calls);
     assert_eq!(
         Client::connect(&path)
@@ -437,7 +438,7 @@ fn a_stale_socket_is_replaced() {
 #[test]
 fn a_second_engine_is_refused() {
     let engine = Engine::start();
-    let second = Server::bind(&engine.path, 0o600);
+    let second = Server::bind(&engine.path, &Access::default());
     let Err(error @ BindError::InUse { .. }) = second else {
         panic!("{second:?}")
     };
@@ -459,7 +460,7 @@ fn a_stopped_engine_is_not_taken_for_a_dead_one() {
         UnixStream::connect(&path).unwrap(),
         UnixStream::connect(&path).unwrap(),
     ];
-    let second = Server::bind(&path, 0o600);
+    let second = Server::bind(&path, &Access::default());
     assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
     drop(stopped);
 }
@@ -483,7 +484,7 @@ fn of_engines_that_start_at_once_one_wins() {
         let threads: Vec<_> = (0..10)
             .map(|_| {
                 let path = path.clone();
-                std::thread::spawn(move || Server::bind(&path, 0o600))
+                std::thread::spawn(move || Server::bind(&path, &Access::default()))
             })
             .collect();
         let bound: Vec<_> = threads
@@ -500,18 +501,18 @@ fn what_is_not_a_socket_is_left_alone() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("notes.txt");
     fs::write(&file, "precious").unwrap();
-    let bound = Server::bind(&file, 0o600);
+    let bound = Server::bind(&file, &Access::default());
     assert!(
         matches!(bound, Err(BindError::NotASocket { .. })),
         "{bound:?}"
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
 
-    let below = Server::bind(file.join("control.sock"), 0o600);
+    let below = Server::bind(file.join("control.sock"), &Access::default());
     assert!(matches!(below, Err(BindError::Folder { .. })), "{below:?}");
 
     let long = folder.path().join("x".repeat(120));
-    let bound = Server::bind(&long, 0o600);
+    let bound = Server::bind(&long, &Access::default());
     assert!(matches!(bound, Err(BindError::Io { .. })), "{bound:?}");
 }
 
@@ -520,9 +521,9 @@ fn what_is_not_a_socket_is_left_alone() {
 fn drop_leaves_a_successors_socket() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("control.sock");
-    let (first, _calls) = Server::bind(&path, 0o600).unwrap();
+    let (first, _calls) = Server::bind(&path, &Access::default()).unwrap();
     fs::remove_file(&path).unwrap();
-    let (_second, _calls) = Server::bind(&path, 0o600).unwrap();
+    let (_second, _calls) = Server::bind(&path, &Access::default()).unwrap();
     drop(first);
     assert!(path.exists());
     assert!(UnixStream::connect(&path).is_ok());
