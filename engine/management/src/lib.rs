@@ -8,6 +8,7 @@
 pub mod appliance;
 pub mod card_finder;
 pub mod cards;
+pub mod commits;
 pub mod convert;
 pub mod core;
 pub mod ha_port;

@@ -9,16 +9,13 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as SignalIterator;
-use twinline_config::Config;
-use twinline_control::Server;
+use twinline_control::{Access, Server};
+use twinline_management::commits::{self, Clocks};
 use twinline_management::{ManagementCore, Signals, Surroundings};
 
 use crate::claims::Claims;
 use crate::log_sink::LogSink;
 use crate::output;
-
-/// Who may speak to the control socket: its owner.
-const SOCKET_MODE: u32 = 0o600;
 
 /// Runs the engine until it is told to stop.
 pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
@@ -38,8 +35,8 @@ pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
 }
 
 fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> {
-    let loaded = match Config::load(&config_path) {
-        Ok(loaded) => loaded,
+    let started = match commits::begin(&config_path, &Clocks::now()) {
+        Ok(started) => started,
         Err(errors) => {
             for error in errors.iter() {
                 output::complain(&format!("twinline: {error}"));
@@ -47,13 +44,30 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
             return Ok(ExitCode::FAILURE);
         }
     };
-    for warning in &loaded.warnings {
+    for warning in &started.loaded.warnings {
         log::warn!("{warning}");
     }
-    let config = loaded.config;
+    let config = started.loaded.config;
     // What the operator is most likely to have wrong is found before the EAL takes the machine.
     config.load_keys()?;
-    let (server, calls) = Server::bind(&config.instance.control_socket, SOCKET_MODE)?;
+    let (server, calls) = Server::bind(
+        &config.instance.control_socket,
+        &Access {
+            group: config.instance.control_group.clone(),
+            read_only: false,
+        },
+    )?;
+    let (read_server, read_calls) = match &config.instance.control_read_group {
+        None => (None, None),
+        Some(group) => {
+            let access = Access {
+                group: Some(group.clone()),
+                read_only: true,
+            };
+            let (server, calls) = Server::bind(config.instance.read_socket(), &access)?;
+            (Some(server), Some(calls))
+        }
+    };
 
     let claims = Claims::take(&config)?;
     let signals = Arc::new(Signals::default());
@@ -62,15 +76,17 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
     let name = config.instance.name.clone();
     let core = ManagementCore::start(
         config,
+        started.past,
         Surroundings {
             config_path,
             calls,
+            read_calls,
             signals,
         },
     )?;
     log::info!("{name} runs; twinline ctl --socket {socket} show ha");
     core.run();
-    drop((server, claims));
+    drop((server, read_server, claims));
     log::info!("{name} has stopped");
     Ok(ExitCode::SUCCESS)
 }
