@@ -595,3 +595,220 @@ fn client_bears_with_odd_servers() {
     let error = client.call(&Request::ShowHa).unwrap_err();
     assert!(matches!(error, ClientError::Closed { .. }), "{error}");
 }
+
+fn read_only() -> Access {
+    Access {
+        group: None,
+        read_only: true,
+    }
+}
+
+#[test]
+fn on_a_socket_to_look_at_nothing_can_be_changed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.sock.ro");
+    let (server, calls) = Server::bind_with(&path, &read_only(), limits()).unwrap();
+    let core = answer_all(calls);
+    let mut client = Client::connect(&path).unwrap();
+    let mut looked = 0;
+    for request in every_request() {
+        let reply = client.call(&request).unwrap();
+        if request.only_reads() {
+            looked += 1;
+            assert!(matches!(reply, Reply::Ok(_)), "{request:?}: {reply:?}");
+        } else {
+            let Reply::Refused { reason } = reply else {
+                panic!("{request:?}: {reply:?}");
+            };
+            assert!(reason.contains("one may only look"), "{reason}");
+        }
+    }
+    drop((client, server));
+    assert_eq!(
+        core.join().unwrap(),
+        looked,
+        "nothing else came to the core"
+    );
+}
+
+/// Each command once.
+fn every_request() -> Vec<Request> {
+    let with = |command: &str| match command {
+        "set_bypass" => r#","pair":"p","path":"inline""#,
+        "set_bypass_event" => r#","pair":"p","event":"timeout","path":"bypass""#,
+        "set_bypass_watchdog" => r#","pair":"p","period_ms":2000"#,
+        "diff_config" | "commit" => r#","toml":"""#,
+        "show_commit" | "rollback" => r#","number":1"#,
+        "set_link" => r#","port":"p","up":true"#,
+        "set_promiscuous" => r#","port":"p","on":true"#,
+        "capture_start" => r#","port":"p","file":"/tmp/f""#,
+        "set_setting" => r#","key":"k","value":"v""#,
+        _ => "",
+    };
+    let line = |c: &str| format!("{{\"cmd\":\"{c}\"{}}}", with(c));
+    let all = Request::COMMANDS.iter();
+    all.map(|c| Request::parse(line(c).as_bytes()).unwrap())
+        .collect()
+}
+
+#[test]
+fn who_asks_is_known_to_the_core() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.sock");
+    let (_server, calls) = Server::bind_with(&path, &Access::default(), limits()).unwrap();
+    let core = std::thread::spawn(move || {
+        let call = calls.recv().unwrap();
+        let caller = call.caller().clone();
+        call.answer(done("x"));
+        caller
+    });
+    Client::connect(&path)
+        .unwrap()
+        .call(&Request::HaClear)
+        .unwrap();
+    let caller = core.join().unwrap();
+    assert_eq!(caller.pid, i32::try_from(std::process::id()).unwrap());
+    let uid = fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m));
+    assert_eq!(Some(caller.uid), uid.ok());
+    assert!(caller.uid != 0 || caller.user == "root", "{caller:?}");
+}
+
+#[test]
+fn a_group_that_is_not_there_is_said() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.sock");
+    let access = Access {
+        group: Some("no-such-group-here".into()),
+        read_only: false,
+    };
+    let error = Server::bind(&path, &access).unwrap_err().to_string();
+    assert!(
+        error.contains("groupadd --system no-such-group-here"),
+        "{error}"
+    );
+    assert!(!path.exists());
+}
+
+/// Runs a line of JSON against a socket as another user: `nobody`, with only these groups.
+fn as_nobody(path: &Path, groups: &str, line: &str) -> Option<String> {
+    let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
+                  s.sendall(sys.argv[2].encode()+b'\\n')\nprint(s.makefile().readline())";
+    let set = match groups {
+        "" => vec!["--clear-groups".to_owned()],
+        some => vec!["--groups".to_owned(), some.to_owned()],
+    };
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534"])
+        .args(set)
+        .args(["python3", "-c", script])
+        .arg(path)
+        .arg(line)
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() {
+        return Some(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    assert!(said.contains("PermissionError"), "{said}");
+    Some("denied".into())
+}
+
+/// The kernel decides who connects, by the file's group and mode; needs root.
+#[test]
+fn another_user_needs_the_group() {
+    let root = fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m));
+    let tools = ["setpriv", "python3"].iter().all(|tool| {
+        let found = std::process::Command::new(tool).arg("--version").output();
+        found.is_ok_and(|o| o.status.success())
+    });
+    if root.ok() != Some(0) || !tools {
+        println!("skipped: not root, or no setpriv and python3");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // a group that every Debian has
+    let access = |group: &str, read_only| Access {
+        group: Some(group.into()),
+        read_only,
+    };
+    let of = |name: &str| nix_group(name).to_string();
+    let write = folder.path().join("a.sock");
+    let read = twinline_control::read_only_path(&write);
+    let (_one, calls) = Server::bind_with(&write, &access("operator", false), limits()).unwrap();
+    let (_two, reads) = Server::bind_with(&read, &access("staff", true), limits()).unwrap();
+    let (_core, _other) = (answer_all(calls), answer_all(reads));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&write), mode(&read)), (0o660, 0o660));
+    let clear = r#"{"cmd":"ha_clear"}"#;
+    let look = r#"{"cmd":"show_ha"}"#;
+    let asked =
+        |path: &Path, groups: &str, line: &str| as_nobody(path, groups, line).expect("setpriv");
+    assert_eq!(asked(&write, "", look), "denied");
+    assert_eq!(asked(&read, "", look), "denied");
+    assert_eq!(asked(&write, &of("staff"), look), "denied");
+    assert!(asked(&read, &of("staff"), look).contains("ACTIVE"));
+    assert!(asked(&read, &of("staff"), clear).contains("one may only look"));
+    assert!(asked(&write, &of("operator"), clear).contains("as asked"));
+}
+
+fn nix_group(name: &str) -> u32 {
+    let groups = fs::read_to_string("/etc/group").unwrap();
+    let line = groups.lines().find(|l| l.starts_with(&format!("{name}:")));
+    line.unwrap().split(':').nth(2).unwrap().parse().unwrap()
+}
+
+/// Each socket has its own places and its own queue: what floods one leaves the other alone.
+#[test]
+fn a_flood_of_lookers_starves_nobody_who_may_do_more() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.sock");
+    let read = twinline_control::read_only_path(&path);
+    let (_one, calls) = Server::bind_with(&path, &Access::default(), limits()).unwrap();
+    // nobody answers there: all its places are taken, all its queue is full
+    let (_two, _reads) = Server::bind_with(&read, &read_only(), limits()).unwrap();
+    let _core = answer_all(calls);
+    let mut flood = Vec::new();
+    for _ in 0..limits().connections * 2 {
+        let mut stream = UnixStream::connect(&read).unwrap();
+        let _ = stream.write_all(b"{\"cmd\":\"show_ha\"}\n");
+        flood.push(stream);
+    }
+    let begin = Instant::now();
+    let mut client = Client::connect(&path).unwrap();
+    assert_eq!(client.call(&Request::HaClear).unwrap(), done("as asked"));
+    assert!(begin.elapsed() < SECOND, "{:?}", begin.elapsed());
+}
+
+/// Consoles that stay open without a word give their places back; who comes again gets in.
+#[test]
+fn idle_consoles_lock_nobody_out() {
+    let engine = Engine::start();
+    let idle: Vec<UnixStream> = (0..limits().connections).map(|_| engine.raw()).collect();
+    let deadline = Instant::now() + 10 * SECOND;
+    loop {
+        let asked = Client::connect(&engine.path).and_then(|mut c| c.call(&Request::HaClear));
+        if asked.is_ok_and(|reply| reply == done("as asked")) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "locked out");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // and each of them is served when it connects again
+    for _ in idle {
+        engine.still_works();
+    }
+}
+
+#[test]
+fn a_candidate_of_the_largest_size_is_taken() {
+    let engine = Engine::start();
+    let reply = engine.client().call(&Request::Commit {
+        // a line of it has quotes and a newline, which JSON writes with a backslash each
+        toml: "k = \"aaaaaaaaaaaaaaaa\"\n".repeat((1 << 20) / 23),
+        base_unix_ms: None,
+        confirm_within_s: None,
+        force: false,
+    });
+    assert_eq!(reply.unwrap(), done("as asked"));
+}

@@ -11,6 +11,9 @@ pub mod start;
 pub mod store;
 pub mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use clock::Clocks;
 pub use history::{By, Commit, History, New, Waiting};
 pub use start::{Past, Started, begin};

@@ -167,3 +167,107 @@ fn bandwidth(now: &Now, old: &Settings, new: &Settings, out: &mut Risks) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convert;
+    use twinline_config::Config;
+
+    fn settings() -> Settings {
+        let text = include_str!("../../../../config/examples/pair-a.toml");
+        let mut settings = convert::settings(&Config::parse(text, "f").unwrap().config);
+        settings.interval = Duration::from_millis(100);
+        settings.failure_threshold = 3;
+        settings
+    }
+
+    fn now() -> Now {
+        Now {
+            active: true,
+            below_minimum: false,
+            links_up: 1,
+            bps: 5000,
+            flaps: 2,
+            lateness: Duration::from_millis(2),
+            peers: vec![PeerNow {
+                id: 2,
+                heard_ago: Duration::from_millis(40),
+                interval: Duration::from_millis(100),
+                digest: 7,
+                active: false,
+            }],
+            deaf_to: None,
+        }
+    }
+
+    fn of(now: &Now, change: impl FnOnce(&mut Settings)) -> (String, String) {
+        let (old, mut new) = (settings(), settings());
+        change(&mut new);
+        let risks = risks(now, &old, &new, (7, 7));
+        (risks.grave.join("|"), risks.words.join("|"))
+    }
+
+    #[test]
+    fn what_moves_a_role_is_grave() {
+        let nothing = (String::new(), String::new());
+        assert_eq!(of(&now(), |_| {}), nothing);
+        // the peer's own interval counts where it is larger
+        assert_eq!(
+            of(&now(), |s| s.interval = Duration::from_millis(10)),
+            nothing
+        );
+        let mut late = now();
+        late.peers[0].heard_ago = Duration::from_millis(150);
+        let (grave, _) = of(&late, |s| s.failure_threshold = 1);
+        assert!(grave.contains("UNHEALTHY at once, after 100 ms"), "{grave}");
+        let (grave, _) = of(&now(), |s| s.minimum_active_links = 2);
+        assert!(grave.contains("1 links are up, fewer than 2"), "{grave}");
+        assert_eq!(of(&now(), |s| s.minimum_active_links = 1), nothing);
+        let mut passive = now();
+        (passive.active, passive.peers[0].active) = (false, true);
+        let back = risks(
+            &passive,
+            &Settings {
+                preempt: false,
+                ..settings()
+            },
+            &Settings {
+                preempt: true,
+                ..settings()
+            },
+            (7, 7),
+        );
+        assert!(
+            back.grave[0].contains("takes the role back from instance 2"),
+            "{back:?}"
+        );
+        let mut deaf = now();
+        deaf.deaf_to = Some(2);
+        let (grave, _) = of(&deaf, |_| {});
+        assert!(grave.contains("give it the new key first"), "{grave}");
+    }
+
+    #[test]
+    fn what_may_cost_a_role_later_is_a_word() {
+        let (grave, words) = of(&now(), |s| s.max_flaps = 1);
+        assert_eq!(grave, "");
+        assert!(words.contains("2 flaps already"), "{words}");
+        let (grave, words) = of(&now(), |s| {
+            (s.bandwidth_enabled, s.bandwidth_minimum_bps) = (true, 6000);
+        });
+        assert_eq!(grave, "");
+        assert!(
+            words.contains("5000 bit/s are measured, less than 6000"),
+            "{words}"
+        );
+        let (_, words) = of(&now(), |s| {
+            (s.interval, s.failure_threshold) = (Duration::from_millis(1), 2);
+        });
+        assert!(words.contains("late by 2 ms"), "{words}");
+        let differ = risks(&now(), &settings(), &settings(), (7, 8));
+        assert!(differ.words[0].contains("instance 2 needs this change too"));
+        let agree = risks(&now(), &settings(), &settings(), (8, 7));
+        assert_eq!(agree, Risks::default(), "the peer has it already");
+    }
+}

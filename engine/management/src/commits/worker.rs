@@ -344,7 +344,7 @@ fn lines(errors: &Errors) -> String {
 }
 
 /// Reads, checks, compares; the caller fills in what it knows.
-fn prepare(wish: &Wish, base: &Base) -> Result<Prepared, String> {
+pub(super) fn prepare(wish: &Wish, base: &Base) -> Result<Prepared, String> {
     let parse = |text: &str| Config::parse(text, "candidate").map_err(|errors| lines(&errors));
     let (text, loaded): (Arc<str>, Loaded) = match wish {
         Wish::Diff(text) | Wish::Commit(text) => (Arc::clone(text), parse(text)?),

@@ -23,6 +23,9 @@ use crate::convert;
 /// The longest time to confirm a commit in, in seconds: a day.
 const CONFIRM_MOST_S: u64 = 86_400;
 
+/// How often it is noted how much of that is left.
+const NOTED_EVERY: Duration = Duration::from_secs(5);
+
 /// What is known of the configurations, in force and before.
 pub(crate) struct Changes {
     worker: Worker,
@@ -48,6 +51,8 @@ pub(crate) struct Changes {
 struct WaitingNow {
     /// Until then, on the node's clock: nobody sets that one.
     until: Time,
+    /// When what is left was noted last.
+    noted: Time,
     former: Arc<Config>,
     /// Its keys; those in use stay where they could not be had.
     auth: Option<Auth>,
@@ -99,6 +104,20 @@ impl Changes {
             Ok(()) => self.unkept = false,
             Err(Job::Write { answers, .. }) => self.answers = answers,
             Err(_) => {}
+        }
+    }
+
+    /// Notes now and then how much time is left, so that a wall clock that is set back across a
+    /// reboot gives no more than that.
+    fn note_the_time(&mut self, now: Time) {
+        let Some(waiting) = &mut self.waiting else {
+            return;
+        };
+        if now.since(waiting.noted) >= NOTED_EVERY {
+            waiting.noted = now;
+            let left = waiting.until.since(now);
+            self.history.wait_anew(left, Clocks::now());
+            self.unkept = true;
         }
     }
 
@@ -178,9 +197,11 @@ impl ManagementCore {
     /// Once a tick: what came from the thread, and whether a time is over.
     pub(super) fn follow_changes(&mut self) {
         let over = self.changes.waiting.as_ref().map(|waiting| waiting.until);
-        if over.is_some_and(|until| self.now() >= until) {
+        let now = self.now();
+        if over.is_some_and(|until| now >= until) {
             self.not_confirmed();
         }
+        self.changes.note_the_time(now);
         if self.changes.reload {
             let job = Job::Prepare {
                 call: None,
@@ -505,6 +526,7 @@ impl ManagementCore {
         self.node.set_alarm(alarm.clone(), true);
         self.changes.waiting = Some(WaitingNow {
             until: self.now() + left,
+            noted: self.now(),
             former,
             auth,
             alarm,
