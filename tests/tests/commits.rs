@@ -130,6 +130,9 @@ fn a_commit_moves_no_role_and_loses_no_frame() {
     let marks = Side::BOTH.map(last);
     let probe = UdpProbe::start(&lab.topology, 500).unwrap();
     for side in Side::BOTH {
+        let agrees = || status::ha(&lab.engine(side).socket).unwrap().peers[0].config_agrees;
+        let agreed = side == Side::A;
+        wait_until("the peer's digest", CHANGE, || agrees() == agreed);
         let done = changes(set(&lab, side, "ha.peer_check_interval_ms", "70"));
         assert_eq!(done.changes.len(), 1, "{done:?}");
         assert_eq!(done.changes[0].applies, "live");

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, unbounded};
-use twinline_config::{Applies, Change, Config, Errors, Loaded, edit, read_text};
+use twinline_config::{Applies, Change, Config, Errors, Loaded, MAX_FILE_BYTES, edit, read_text};
 use twinline_control::{Call, ConfigStatus, Payload, Reply};
 use twinline_wire::heartbeat::Auth;
 
@@ -119,6 +119,8 @@ pub struct Prepared {
     pub digest: u64,
     /// What changes against what was committed last.
     pub changes: Vec<Change>,
+    /// What changes against what runs; of a reload only.
+    pub against_running: Vec<Change>,
     /// Its keys; none where only a difference is asked for.
     pub auth: Option<Auth>,
     /// What deserves a word.
@@ -372,6 +374,11 @@ pub(super) fn prepare(wish: &Wish, base: &Base) -> Result<Prepared, String> {
             })?
         }
     };
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!(
+            "the candidate is larger than {MAX_FILE_BYTES} bytes"
+        ));
+    }
     let config = loaded.config;
     let changes = Config::diff(&base.committed, &config);
     if let Wish::Set { key, .. } = wish
@@ -383,6 +390,11 @@ pub(super) fn prepare(wish: &Wish, base: &Base) -> Result<Prepared, String> {
         ));
     }
     let by_file = matches!(wish, Wish::Reload(_));
+    let against_running = if by_file {
+        Config::diff(&base.running, &config)
+    } else {
+        Vec::new()
+    };
     if !by_file && config.instance.state_file != base.committed.instance.state_file {
         return Err(
             "instance.state_file cannot be committed, what is committed is kept beside it: write it \
@@ -414,6 +426,7 @@ pub(super) fn prepare(wish: &Wish, base: &Base) -> Result<Prepared, String> {
         config: Arc::new(config),
         merged,
         changes,
+        against_running,
         auth,
         warnings,
     })

@@ -39,8 +39,7 @@ impl ManagementCore {
         for warning in &ready.warnings {
             log::warn!("{warning}");
         }
-        // what differs from what runs, as after every start
-        let changes = Config::diff(&self.config, &ready.config);
+        let changes = ready.against_running;
         for change in &changes {
             log::info!("reload: {change}");
         }
@@ -88,9 +87,11 @@ impl ManagementCore {
         {
             ha.set_auth(auth);
         }
-        self.node.apply(convert::settings(&merged), digest);
-        self.l3_do(|l3, now, around| l3.reload(now, &merged, around));
-        self.config = merged;
+        if merged != self.config {
+            self.node.apply(convert::settings(&merged), digest);
+            self.l3_do(|l3, now, around| l3.reload(now, &merged, around));
+            self.config = merged;
+        }
         self.changes.generation += 1;
     }
 }
