@@ -22,6 +22,7 @@ pub use ha::ha;
 pub use link_pairs::link_pairs;
 pub use ports::ports;
 pub use routing::{interfaces, neighbours, routes, virtual_routers};
+pub use units::time;
 
 /// Text for any payload.
 #[must_use]

@@ -53,7 +53,8 @@ fn scaled(value: u64, units: &[&str]) -> String {
 }
 
 /// UTC as `2026-11-23 05:12:34.567`, from milliseconds since 1970.
-pub(super) fn time(unix_ms: u64) -> String {
+#[must_use]
+pub fn time(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1000, unix_ms % 1000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (hour, minute) = (second / 3600, second % 3600 / 60);

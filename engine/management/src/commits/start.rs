@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use twinline_config::{Config, Errors, Loaded, read_text};
+use twinline_control::render;
 use twinline_ha::Reason;
 
 use super::clock::Clocks;
@@ -38,13 +39,14 @@ pub struct Past {
     pub notes: Vec<(String, Reason)>,
 }
 
-/// A moment in UTC, as `show commits` shows it.
+/// A commit in words: by what, when, by whom.
 fn at(commit: &Commit) -> String {
     let by = match commit.user.as_str() {
         "" => String::new(),
         user => format!(" by {user}"),
     };
-    format!("the {} of {}{by}", commit.by.as_str(), commit.time_unix_ms)
+    let when = render::time(commit.time_unix_ms);
+    format!("the {} of {when} UTC{by}", commit.by.as_str())
 }
 
 /// Reads the file and the folder beside its state file, and chooses.

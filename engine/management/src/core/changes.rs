@@ -146,11 +146,11 @@ impl Changes {
             return None;
         }
         let who = match newest.user.as_str() {
-            "" => "nobody".to_owned(),
-            user => user.to_owned(),
+            "" => String::new(),
+            user => format!(" by {user}"),
         };
         Some(format!(
-            "another change came since this candidate was begun: {} by {who}: {}; begin again from \
+            "another change came since this candidate was begun: {}{who}: {}; begin again from \
              what is in force now, or look at the difference and commit without its beginning",
             newest.by.as_str(),
             newest.summary

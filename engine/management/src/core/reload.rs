@@ -134,6 +134,7 @@ pub(crate) fn live_part(running: &Config, new: &Config) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twinline_config::Applies;
 
     fn config(text: &str) -> Config {
         Config::parse(text, "f").unwrap().config
