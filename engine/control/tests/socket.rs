@@ -735,8 +735,6 @@ fn another_user_needs_the_group() {
     assert_eq!((mode(&write), mode(&read)), (0o660, 0o660));
     let clear = r#"{"cmd":"ha_clear"}"#;
     let look = r#"{"cmd":"show_ha"}"#;
-    let asked =
-        |path: &Path, groups: &str, line: &str| as_nobody(path, groups, line).expect("setpriv");
     assert_eq!(as_nobody(&write, "", look), "denied");
     assert_eq!(as_nobody(&read, "", look), "denied");
     assert_eq!(as_nobody(&write, &staff, look), "denied");

@@ -75,6 +75,10 @@ pub fn begin(path: &Path, now: &Clocks) -> Result<Started, Errors> {
     let loaded = choice.committed().unwrap_or_else(|| choice.file.clone());
     choice.history.file_hash = hash(&choice.text);
     let file = Arc::new(choice.file.config.clone());
+    // counted from here on: by this boot's own clock
+    if let Some(left) = choice.history.waiting.as_ref().map(|w| w.left(now)) {
+        choice.history.wait_anew(left, now.clone());
+    }
     let waiting = choice.history.waiting.as_ref().map(|waiting| {
         let former = Config::parse(&waiting.former.text, path);
         let former = former.map_or_else(|_| Arc::clone(&file), |loaded| Arc::new(loaded.config));

@@ -60,7 +60,7 @@ impl Sim {
         let file = dir.path().join("a.toml");
         fs::write(&file, text(dir.path(), 0)).unwrap();
         let clocks = Clocks {
-            unix_ms: 1_000_000,
+            unix_ms: 100_000_000,
             boot: "one".into(),
             uptime_ms: 1000,
         };
