@@ -4,9 +4,11 @@
 //! to [`Node::step`], and carries out what comes back, in order. It sleeps between ticks: a peer's
 //! heartbeat waits a millisecond at most, and the core is free for others.
 
+mod asked;
 mod bypass;
 mod changes;
 mod reload;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

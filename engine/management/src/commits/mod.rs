@@ -6,7 +6,9 @@
 
 pub mod clock;
 pub mod history;
+mod prepare;
 pub mod risk;
+mod save;
 pub mod start;
 pub mod store;
 pub mod worker;

@@ -281,7 +281,7 @@ fn play(deeds: Vec<Deed>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
     fn one_configuration_is_in_force_and_it_is_the_right_one(deeds in deeds()) {
         play(deeds);
@@ -452,7 +452,7 @@ fn base(text: &str) -> Base {
 fn candidates_are_checked_whole() {
     let dir = TempDir::new().unwrap();
     let now = text(dir.path(), 5);
-    let prepare = |wish: Wish| super::worker::prepare(&wish, &base(&now));
+    let prepare = |wish: Wish| super::prepare::prepare(&wish, &base(&now));
     let set = |key: &str, value: &str| {
         prepare(Wish::Set {
             key: key.into(),

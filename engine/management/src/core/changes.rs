@@ -4,20 +4,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use twinline_config::{Change, Config};
+use twinline_config::Config;
 use twinline_control::{
-    Call, ChangeStatus, ChangesStatus, CommitStatus, CommitsStatus, Payload, Reply,
-    Request as Command,
+    Call, ChangesStatus, CommitStatus, CommitsStatus, Payload, Reply, Request as Command,
 };
 use twinline_ha::events::Alarm;
 use twinline_ha::{Reason, Role, Time};
 use twinline_wire::heartbeat::Auth;
 
-use super::{ManagementCore, live_part, unix_ms};
+use super::asked::{Asked, How, told};
+use super::waiting::WaitingNow;
+use super::{ManagementCore, unix_ms};
 use crate::appliance::load_auth;
 use crate::commits::risk::{Now, PeerNow, Risks, risks};
 use crate::commits::worker::{Base, Job, Outcome, Prepared, Wish, Worker};
-use crate::commits::{By, Clocks, History, New, Past, for_the_next_start, store, summary};
+use crate::commits::{By, Clocks, History, New, Past, store, summary};
 use crate::convert;
 
 /// The longest time to confirm a commit in, in seconds: a day.
@@ -36,7 +37,7 @@ pub(crate) struct Changes {
     pub(super) file: Arc<Config>,
     /// Counts the changes.
     pub(super) generation: u64,
-    waiting: Option<WaitingNow>,
+    pub(super) waiting: Option<WaitingNow>,
     /// The history is not with its thread yet; and who waits for it to be kept.
     unkept: bool,
     answers: Vec<(Call, Reply)>,
@@ -45,18 +46,6 @@ pub(crate) struct Changes {
     notes: Vec<(String, Reason)>,
     /// How much time was left at the start.
     left: Option<(Arc<Config>, Option<Auth>, Duration)>,
-}
-
-/// A commit that waits to be confirmed.
-struct WaitingNow {
-    /// Until then, on the node's clock: nobody sets that one.
-    until: Time,
-    /// When what is left was noted last.
-    noted: Time,
-    former: Arc<Config>,
-    /// Its keys; those in use stay where they could not be had.
-    auth: Option<Auth>,
-    alarm: Alarm,
 }
 
 impl Changes {
@@ -518,56 +507,6 @@ impl ManagementCore {
         }
     }
 
-    fn wait_for_confirmation(&mut self, former: Arc<Config>, auth: Option<Auth>, left: Duration) {
-        let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let alarm = Alarm::CommitUnconfirmed {
-            until_unix_ms: unix_ms().saturating_add(left_ms),
-        };
-        self.node.set_alarm(alarm.clone(), true);
-        self.changes.waiting = Some(WaitingNow {
-            until: self.now() + left,
-            noted: self.now(),
-            former,
-            auth,
-            alarm,
-        });
-    }
-
-    fn wait_longer(&mut self, within: Duration) {
-        if let Some(waiting) = self.changes.waiting.take() {
-            self.node.set_alarm(waiting.alarm, false);
-            self.wait_for_confirmation(waiting.former, waiting.auth, within);
-        }
-    }
-
-    /// It is confirmed, or replaced by what does not wait.
-    pub(super) fn no_longer_waiting(&mut self) {
-        if let Some(waiting) = self.changes.waiting.take() {
-            self.node.set_alarm(waiting.alarm, false);
-        }
-    }
-
-    /// The time is over. What was before comes back whatever it means for the roles: it was in force
-    /// before, and nobody was there to say otherwise.
-    fn not_confirmed(&mut self) {
-        let Some(waiting) = self.changes.waiting.take() else {
-            return;
-        };
-        self.node.set_alarm(waiting.alarm, false);
-        let merged = live_part(&self.config, &waiting.former);
-        let digest = convert::digest(&merged);
-        let in_use = self.appliance.ha.as_ref().map(|ha| ha.auth().clone());
-        let auth = waiting.auth.or(in_use).unwrap_or_default();
-        self.put_in_force(merged, digest, auth);
-        self.changes.history.not_confirmed(unix_ms());
-        self.changes.committed = waiting.former;
-        let text = "the commit was not confirmed in time: what was before it is in force again";
-        log::warn!("{text}");
-        self.node
-            .record_note(text.into(), Reason::CommitNotConfirmed);
-        self.changes.keep(None);
-    }
-
     fn saved(&mut self, call: Call, wanted: &str, text: Arc<str>, config: Config, message: String) {
         self.changes.history.file_hash = store::hash(&text);
         // The file's text is that of the newest commit now, if that is still the same: with its
@@ -583,76 +522,4 @@ impl ManagementCore {
         let reply = Reply::Ok(Payload::Done { message });
         self.changes.keep(Some((call, reply)));
     }
-}
-
-/// What a request comes to.
-enum Asked {
-    Wish(Wish),
-    Answer(Payload),
-    Show { text: Arc<str>, from: String },
-    Save(Arc<str>),
-    Confirm,
-}
-
-/// How a change is made.
-struct How {
-    by: By,
-    force: bool,
-    within: Option<Duration>,
-}
-
-impl How {
-    fn of(command: &Command) -> Self {
-        let (by, force, within) = match command {
-            Command::SetSetting { force, .. } => (By::Set, *force, None),
-            Command::Rollback { force, .. } => (By::Rollback, *force, None),
-            Command::Commit {
-                force,
-                confirm_within_s,
-                ..
-            } => (By::Commit, *force, *confirm_within_s),
-            _ => (By::Commit, false, None),
-        };
-        Self {
-            by,
-            force,
-            within: within.map(Duration::from_secs),
-        }
-    }
-
-    fn why(&self) -> Reason {
-        match self.by {
-            By::Rollback => Reason::RolledBack,
-            _ => Reason::Committed,
-        }
-    }
-
-    fn event(&self, user: &str, changes: &[Change]) -> String {
-        let restart = for_the_next_start(changes);
-        let what = match self.by {
-            By::Rollback => "rolled back",
-            By::Set => "set",
-            _ => "committed",
-        };
-        let mut text = format!("{what} by {user}: {}", summary(changes));
-        if !restart.is_empty() {
-            text.push_str(&format!("; at the next start: {}", restart.join(", ")));
-        }
-        if let Some(within) = self.within {
-            let seconds = within.as_secs();
-            text.push_str(&format!("; rolled back in {seconds} s unless confirmed"));
-        }
-        text
-    }
-}
-
-/// Changes as consoles are shown them.
-fn told(changes: &[Change]) -> Vec<ChangeStatus> {
-    let told = changes.iter().map(|change| ChangeStatus {
-        key: change.key.clone(),
-        old: change.old.clone(),
-        new: change.new.clone(),
-        applies: change.applies.as_str().into(),
-    });
-    told.collect()
 }
