@@ -147,7 +147,8 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_stats_(get|reset)",
     "rte_eth_xstats_(get|get_names|reset)",
     "rte_pdump_(init|uninit)",
-    "rte_fib6?_(free|add|delete|lookup_bulk)",
+    "rte_fib6_(free|add|delete|lookup_bulk)",
+    "rte_lpm_(free|add|delete)",
 ];
 
 /// Types of which only pointers are used, and packed unions that bindgen
@@ -155,6 +156,7 @@ const FUNCTIONS: &[&str] = &[
 const OPAQUE: &[&str] = &[
     "rte_mbuf.*",
     "rte_mempool",
+    "rte_lpm",
     "rte_ring",
     "rte_devargs",
     "rte_eth_dev",

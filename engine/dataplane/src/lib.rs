@@ -39,4 +39,4 @@ pub use twinline_wire::Side;
 pub use worker::{Inject, PairQueues, Worker, WorkerConfig, WorkerLinks};
 
 /// Frames that a worker takes from a queue at once.
-pub const BURST: usize = 32;
+pub const BURST: usize = 64;
