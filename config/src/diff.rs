@@ -178,6 +178,12 @@ fn items(config: &Config) -> Vec<Item> {
         "instance.control_socket",
         quoted(instance.control_socket.display()),
     );
+    let group = |name: &Option<String>| or_absent(name.as_ref().map(quoted));
+    add("instance.control_group", group(&instance.control_group));
+    add(
+        "instance.control_read_group",
+        group(&instance.control_read_group),
+    );
     add("instance.state_file", quoted(instance.state_file.display()));
     let eal = &config.eal;
     add("eal.file_prefix", quoted(&eal.file_prefix));

@@ -13,6 +13,7 @@
 
 mod devices;
 mod diff;
+pub mod edit;
 mod error;
 pub mod keys;
 mod l3;
@@ -58,7 +59,7 @@ impl Config {
     /// a regular file, is larger than [`MAX_FILE_BYTES`] or is not UTF-8.
     pub fn load(path: impl AsRef<Path>) -> Result<Loaded, Errors> {
         let path = path.as_ref();
-        let text = read_file(path).map_err(|e| Errors::from_one(*e))?;
+        let text = read_text(path)?;
         Self::parse(&text, path)
     }
 
@@ -69,6 +70,15 @@ impl Config {
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<Loaded, Errors> {
         load::parse(text, path.as_ref())
     }
+}
+
+/// The text of the file at `path`, as [`Config::load`] reads it.
+///
+/// # Errors
+/// One error without a line when it cannot be read, is not a regular file, is larger than
+/// [`MAX_FILE_BYTES`] or is not UTF-8.
+pub fn read_text(path: impl AsRef<Path>) -> Result<String, Errors> {
+    read_file(path.as_ref()).map_err(|e| Errors::from_one(*e))
 }
 
 fn read_file(path: &Path) -> Result<String, Box<Error>> {

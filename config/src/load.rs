@@ -136,6 +136,8 @@ impl Reader<'_, '_> {
         let id = s.int(self.sink, "instance.id");
         let stack = s.text(self.sink, "instance.stack", crate::load::name);
         let socket = s.text(self.sink, "instance.control_socket", socket_path);
+        let group = s.text(self.sink, "instance.control_group", crate::load::name);
+        let read_group = s.text(self.sink, "instance.control_read_group", crate::load::name);
         let state = s.text(self.sink, "instance.state_file", absolute);
         if let (Some(a), Some(b)) = (socket.some(), state.some())
             && a == b
@@ -146,17 +148,35 @@ impl Reader<'_, '_> {
                 "is also instance.control_socket: two different paths are needed",
             );
         }
-        Instance {
+        let instance = Instance {
             id: small(id.v),
             stack: stack.v.unwrap_or_default(),
             control_socket: socket
                 .v
                 .unwrap_or_else(|| PathBuf::from(format!("/run/twinline/{name}.sock"))),
+            control_group: group.v,
+            control_read_group: read_group.v,
             state_file: state
                 .v
                 .unwrap_or_else(|| PathBuf::from(format!("/var/lib/twinline/{name}.state"))),
             name,
+        };
+        if instance.control_read_group.is_some() {
+            let read_socket = instance.read_socket();
+            if read_socket.as_os_str().len() > MAX_SOCKET_PATH {
+                let problem = "is too long for a second socket with .ro behind its name: \
+                    instance.control_socket can have 104 bytes with a control_read_group";
+                let at = socket.at.as_ref();
+                self.sink
+                    .contradiction("instance.control_socket", at, problem);
+            } else if read_socket == instance.state_file {
+                let problem = "is the socket of instance.control_read_group: two different paths \
+                    are needed";
+                let at = state.at.as_ref();
+                self.sink.contradiction("instance.state_file", at, problem);
+            }
         }
+        instance
     }
 
     fn eal(&mut self, root: &Section<'_, '_>, instance: &str) -> Eal {

@@ -192,6 +192,7 @@ pub const SECTIONS: &[&str] = &[
 pub const REPEATED: &[&str] = &["port", "link_pair", "interface", "route", "virtual_router"];
 
 const NAME: &str = "1 to 32 characters of a-z A-Z 0-9 . _ -";
+const GROUP: &str = "the name of a group of the system: 1 to 32 characters of a-z A-Z 0-9 . _ -";
 const PORT_NAME: &str = "the name of a [[port]]";
 const ABSOLUTE: &str = "an absolute path";
 const CORE_MAX: i64 = 1023;
@@ -276,8 +277,14 @@ pub const KEYS: &[KeySpec] = &[
         "Name of the stack: the instances that hear each other"),
     key("instance.control_socket", text_or("an absolute path of at most 107 bytes", "/run/twinline/NAME.sock"),
         Restart, "Unix socket of `twinline ctl`"),
+    key("instance.control_group", text(GROUP), Restart,
+        "Group whose members may use the control socket; absent: the engine's user and root alone"),
+    key("instance.control_read_group", text(GROUP), Restart,
+        "Group whose members may look, and change nothing, on a second socket, `control_socket` with `.ro` \
+        behind it (then at most 104 bytes long)"),
     key("instance.state_file", text_or(ABSOLUTE, "/var/lib/twinline/NAME.state"), Restart,
-        "Flap count and latches that survive a restart"),
+        "Flap count and latches that survive a restart; the configurations that were in force are beside \
+        it, in a folder of this name with `.commits` behind it"),
 
     key("eal.file_prefix", text_or("1 to 64 characters of a-z A-Z 0-9 . _ -", "twinline-NAME"), Restart,
         "Prefix of EAL's runtime and hugepage files, unique on the machine"),

@@ -6,7 +6,7 @@ use serde::ser::{Error, SerializeMap};
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The configuration of one instance, valid as a whole, defaults filled in.
@@ -54,8 +54,34 @@ pub struct Instance {
     pub stack: String,
     /// Unix socket of `twinline ctl`, absolute.
     pub control_socket: PathBuf,
+    /// Group whose members may use the socket; none: its owner and root alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_group: Option<String>,
+    /// Group whose members may look, on [`Instance::read_socket`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_read_group: Option<String>,
     /// State that survives a restart, absolute.
     pub state_file: PathBuf,
+}
+
+impl Instance {
+    /// The socket on which nothing can be changed: `control_socket` with `.ro` behind it.
+    #[must_use]
+    pub fn read_socket(&self) -> PathBuf {
+        with_suffix(&self.control_socket, ".ro")
+    }
+
+    /// The folder of the configurations that were in force: `state_file` with `.commits` behind it.
+    #[must_use]
+    pub fn commits_folder(&self) -> PathBuf {
+        with_suffix(&self.state_file, ".commits")
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// `[eal]`: options of DPDK's environment.

@@ -76,6 +76,8 @@ const ONE_LINE: &[(usize, &str, &str)] = &[
     (3, "id = 65535", "f:20: ha.address: instance.id 65535 has no default: 169.254.255.255 is a broadcast address; accepted: a unicast IPv4 address"),
     (4, "stack = 5", "f:4: instance.stack = 5: must be a string, not a whole number; accepted: 1 to 32 characters of a-z A-Z 0-9 . _ -"),
     (4, "stack = \"s\"\ncontrol_socket = \"run/x\"", "f:5: instance.control_socket = \"run/x\": is not absolute; accepted: an absolute path of at most 107 bytes"),
+    (4, "stack = \"s\"\ncontrol_group = \"a b\"", "f:5: instance.control_group = \"a b\": has a character that is not accepted; accepted: the name of a group of the system: 1 to 32 characters of a-z A-Z 0-9 . _ -"),
+    (4, "stack = \"s\"\ncontrol_socket = \"/x\"\ncontrol_read_group = \"g\"\nstate_file = \"/x.ro\"", "f:7: instance.state_file = \"/x.ro\": is the socket of instance.control_read_group: two different paths are needed"),
     (4, "stack = \"s\"\nstate_file = \"/var/\"", "f:5: instance.state_file = \"/var/\": is a directory, not a file; accepted: an absolute path"),
     (4, "stack = \"s\"\nstate_file = \"/x\"\ncontrol_socket = \"/x\"", "f:5: instance.state_file = \"/x\": is also instance.control_socket: two different paths are needed"),
     // [eal]

@@ -44,6 +44,8 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("id = 1 ", "id = 3 ", "instance.id: 1 -> 3 (needs a restart)"),
     ("stack = \"edge\"", "stack = \"core\"", "instance.stack: \"edge\" -> \"core\" (needs a restart)"),
     ("control_socket = \"/run/twinline/edge-a.sock\"", "control_socket = \"/x\"", "instance.control_socket: \"/run/twinline/edge-a.sock\" -> \"/x\" (needs a restart)"),
+    ("# control_group = \"twinline\" ", "control_group = \"ops\" ", "instance.control_group: - -> \"ops\" (needs a restart)"),
+    ("# control_read_group = \"twinline-ro\" ", "control_read_group = \"noc\" ", "instance.control_read_group: - -> \"noc\" (needs a restart)"),
     ("state_file = \"/var/lib/twinline/edge-a.state\"", "state_file = \"/x\"", "instance.state_file: \"/var/lib/twinline/edge-a.state\" -> \"/x\" (needs a restart)"),
     ("file_prefix = \"twinline-edge-a\"", "file_prefix = \"t\"", "eal.file_prefix: \"twinline-edge-a\" -> \"t\" (needs a restart)"),
     ("memory_mb = 512", "memory_mb = 64", "eal.memory_mb: 512 -> 64 (needs a restart)"),

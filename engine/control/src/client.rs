@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::connect::connect;
 use crate::line::{self, LineError, LineReader};
-use crate::{Reply, Request};
+use crate::{Reply, Request, read_only_path};
 
 /// No reply is longer: a whole ring of events has some hundred kilobytes.
 const REPLY_LIMIT: usize = 16 << 20;
@@ -34,7 +34,8 @@ pub enum ClientError {
     },
     /// The socket is there and we may not use it.
     #[error(
-        "no permission to use {}: only the user that runs the engine, and root, may", path.display()
+        "no permission to use {}: only the user that runs the engine, root, and the members of \
+         instance.control_group may; those of instance.control_read_group may look", path.display()
     )]
     Permission {
         /// The socket.
@@ -80,13 +81,20 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// Connects to the engine that listens on `path`.
+    /// Connects to the engine that listens on `path`; who may not use that, to the socket beside it
+    /// on which one may look.
     ///
     /// # Errors
     /// All but [`ClientError::Closed`] and [`ClientError::BadReply`].
     pub fn connect(path: impl AsRef<Path>) -> Result<Client, ClientError> {
         let path = path.as_ref().to_path_buf();
-        match connect(&path, TIME) {
+        let connected = match connect(&path, TIME) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                connect(&read_only_path(&path), TIME).map_err(|_| error)
+            }
+            other => other,
+        };
+        match connected {
             Ok(stream) => Ok(Client {
                 stream,
                 path,

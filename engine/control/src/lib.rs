@@ -33,7 +33,7 @@ pub use routing::{
     HeardRouter, InterfaceStatus, InterfacesStatus, NeighbourStatus, RouteStatus,
     VirtualRouterCounters, VirtualRouterStatus, VirtualRoutersStatus,
 };
-pub use server::{BindError, Call, Limits, Server};
+pub use server::{Access, BindError, Call, Caller, Limits, Server, read_only_path};
 pub use status::{
     Alarm, BypassStatus, ConfigStatus, DirectionStatus, Event, HaStatus, Lateness, LegStatus,
     LinkPairStatus, PathStatus, PeerStatus, PortCounters, PortStatus,

@@ -17,7 +17,7 @@ pub enum Reply {
     Ok(Payload),
     /// Understood, and not done: the operator is told why, and what would help.
     Refused {
-        /// One line.
+        /// One line; of a candidate configuration a line for each of its errors.
         reason: String,
     },
     /// Not understood, or no answer could be had.

@@ -282,6 +282,24 @@ impl Request {
         }
     }
 
+    /// Its `cmd`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let written = serde_json::to_value(self).unwrap_or_default();
+        written["cmd"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The request as JSON, for a log: a candidate by its length only.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut written = serde_json::to_value(self).unwrap_or_default();
+        if let Some(toml) = written.get_mut("toml") {
+            let length = toml.as_str().map_or(0, str::len);
+            *toml = format!("({length} bytes)").into();
+        }
+        written.to_string()
+    }
+
     /// Whether the engine may take a while to answer: it changes the role first, or waits for a
     /// card, whose verbs take up to some seconds, or for a disk.
     #[must_use]

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use tempfile::TempDir;
 use twinline_control::{
-    BindError, Call, Client, ClientError, Event, HaStatus, Limits, Payload, Reply, Request, Server,
+    Access, BindError, Call, Client, ClientError, Event, HaStatus, Limits, Payload, Reply, Request,
+    Server,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ impl Engine {
     fn start() -> Engine {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("run/twinline/control.sock");
-        let (server, calls) = Server::bind_with(&path, 0o600, limits()).unwrap();
+        let (server, calls) = Server::bind_with(&path, &Access::default(), limits()).unwrap();
         let core = Some(answer_all(calls));
         Engine {
             server: Some(server),
@@ -262,7 +263,7 @@ fn lines_are_bounded() {
         stream.write_all(&line).unwrap();
         assert_eq!(
             error_of(&read_all(&mut stream)),
-            "request line is longer than 65536 bytes"
+            "request line is longer than 2162688 bytes"
         );
     }
     // A flood is cut off long before it is all read.
@@ -376,7 +377,7 @@ fn many_clients_in_turn_and_at_once() {
 fn an_engine_that_does_not_answer_is_reported() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("control.sock");
-    let (_server, calls) = Server::bind_with(&path, 0o600, limits()).unwrap();
+    let (_server, calls) = Server::bind_with(&path, &Access::default(), limits()).unwrap();
     let no_answer = Reply::Error {
         message: "engine did not answer".into(),
     };
@@ -422,7 +423,7 @@ fn a_stale_socket_is_replaced() {
     // As after kill -9: the file without its listener.
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    let (server, calls) = Server::bind(&path, 0o600).unwrap();
+    let (server, calls) = Server::bind(&path, &Access::default()).unwrap();
     let _core = answer_all(calls);
     assert_eq!(
         Client::connect(&path)
@@ -437,7 +438,7 @@ fn a_stale_socket_is_replaced() {
 #[test]
 fn a_second_engine_is_refused() {
     let engine = Engine::start();
-    let second = Server::bind(&engine.path, 0o600);
+    let second = Server::bind(&engine.path, &Access::default());
     let Err(error @ BindError::InUse { .. }) = second else {
         panic!("{second:?}")
     };
@@ -459,7 +460,7 @@ fn a_stopped_engine_is_not_taken_for_a_dead_one() {
         UnixStream::connect(&path).unwrap(),
         UnixStream::connect(&path).unwrap(),
     ];
-    let second = Server::bind(&path, 0o600);
+    let second = Server::bind(&path, &Access::default());
     assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
     drop(stopped);
 }
@@ -483,7 +484,7 @@ fn of_engines_that_start_at_once_one_wins() {
         let threads: Vec<_> = (0..10)
             .map(|_| {
                 let path = path.clone();
-                std::thread::spawn(move || Server::bind(&path, 0o600))
+                std::thread::spawn(move || Server::bind(&path, &Access::default()))
             })
             .collect();
         let bound: Vec<_> = threads
@@ -500,18 +501,18 @@ fn what_is_not_a_socket_is_left_alone() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("notes.txt");
     fs::write(&file, "precious").unwrap();
-    let bound = Server::bind(&file, 0o600);
+    let bound = Server::bind(&file, &Access::default());
     assert!(
         matches!(bound, Err(BindError::NotASocket { .. })),
         "{bound:?}"
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
 
-    let below = Server::bind(file.join("control.sock"), 0o600);
+    let below = Server::bind(file.join("control.sock"), &Access::default());
     assert!(matches!(below, Err(BindError::Folder { .. })), "{below:?}");
 
     let long = folder.path().join("x".repeat(120));
-    let bound = Server::bind(&long, 0o600);
+    let bound = Server::bind(&long, &Access::default());
     assert!(matches!(bound, Err(BindError::Io { .. })), "{bound:?}");
 }
 
@@ -520,9 +521,9 @@ fn what_is_not_a_socket_is_left_alone() {
 fn drop_leaves_a_successors_socket() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("control.sock");
-    let (first, _calls) = Server::bind(&path, 0o600).unwrap();
+    let (first, _calls) = Server::bind(&path, &Access::default()).unwrap();
     fs::remove_file(&path).unwrap();
-    let (_second, _calls) = Server::bind(&path, 0o600).unwrap();
+    let (_second, _calls) = Server::bind(&path, &Access::default()).unwrap();
     drop(first);
     assert!(path.exists());
     assert!(UnixStream::connect(&path).is_ok());
@@ -593,4 +594,212 @@ fn client_bears_with_odd_servers() {
     drop(listener.accept().unwrap());
     let error = client.call(&Request::ShowHa).unwrap_err();
     assert!(matches!(error, ClientError::Closed { .. }), "{error}");
+}
+
+fn read_only() -> Access {
+    Access {
+        group: None,
+        read_only: true,
+    }
+}
+
+#[test]
+fn on_a_socket_to_look_at_nothing_can_be_changed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.sock.ro");
+    let (server, calls) = Server::bind_with(&path, &read_only(), limits()).unwrap();
+    let core = answer_all(calls);
+    let mut client = Client::connect(&path).unwrap();
+    let mut looked = 0;
+    for request in every_request() {
+        let reply = client.call(&request).unwrap();
+        if request.only_reads() {
+            looked += 1;
+            assert!(matches!(reply, Reply::Ok(_)), "{request:?}: {reply:?}");
+        } else {
+            let Reply::Refused { reason } = reply else {
+                panic!("{request:?}: {reply:?}");
+            };
+            assert!(reason.contains("one may only look"), "{reason}");
+        }
+    }
+    drop((client, server));
+    assert_eq!(
+        core.join().unwrap(),
+        looked,
+        "nothing else came to the core"
+    );
+}
+
+/// Each command once.
+fn every_request() -> Vec<Request> {
+    let with = |command: &str| match command {
+        "set_bypass" => r#","pair":"p","path":"inline""#,
+        "set_bypass_event" => r#","pair":"p","event":"timeout","path":"bypass""#,
+        "set_bypass_watchdog" => r#","pair":"p","period_ms":2000"#,
+        "diff_config" | "commit" => r#","toml":"""#,
+        "show_commit" | "rollback" => r#","number":1"#,
+        "set_link" => r#","port":"p","up":true"#,
+        "set_promiscuous" => r#","port":"p","on":true"#,
+        "capture_start" => r#","port":"p","file":"/tmp/f""#,
+        "set_setting" => r#","key":"k","value":"v""#,
+        _ => "",
+    };
+    let line = |c: &str| format!("{{\"cmd\":\"{c}\"{}}}", with(c));
+    let all = Request::COMMANDS.iter();
+    all.map(|c| Request::parse(line(c).as_bytes()).unwrap())
+        .collect()
+}
+
+#[test]
+fn who_asks_is_known_to_the_core() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.sock");
+    let (_server, calls) = Server::bind_with(&path, &Access::default(), limits()).unwrap();
+    let core = std::thread::spawn(move || {
+        let call = calls.recv().unwrap();
+        let caller = call.caller().clone();
+        call.answer(done("x"));
+        caller
+    });
+    Client::connect(&path)
+        .unwrap()
+        .call(&Request::HaClear)
+        .unwrap();
+    let caller = core.join().unwrap();
+    assert_eq!(caller.pid, i32::try_from(std::process::id()).unwrap());
+    let uid = fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m));
+    assert_eq!(Some(caller.uid), uid.ok());
+    assert!(caller.uid != 0 || caller.user == "root", "{caller:?}");
+}
+
+#[test]
+fn a_group_that_is_not_there_is_said() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.sock");
+    let access = Access {
+        group: Some("no-such-group-here".into()),
+        read_only: false,
+    };
+    let error = Server::bind(&path, &access).unwrap_err().to_string();
+    assert!(
+        error.contains("groupadd --system no-such-group-here"),
+        "{error}"
+    );
+    assert!(!path.exists());
+}
+
+/// Sends a line to a socket as another user, `nobody` with only these groups, and gives the answer;
+/// `denied` where that user cannot connect. Perl and setpriv are on every Debian.
+fn as_nobody(path: &Path, groups: &str, line: &str) -> String {
+    let script = "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new($ARGV[0]); \
+                  if (!$s) { print $!{EACCES} ? 'denied' : \"$!\"; exit 0 } \
+                  print $s \"$ARGV[1]\\n\"; $s->flush; print scalar <$s>;";
+    let groups = match groups {
+        "" => "--clear-groups".to_owned(),
+        some => format!("--groups={some}"),
+    };
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", &groups])
+        .args(["/usr/bin/perl", "-e", script])
+        .arg(path)
+        .arg(line)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The kernel decides who connects, by the file's group and mode; needs root.
+#[test]
+fn another_user_needs_the_group() {
+    let root = fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m));
+    if root.ok() != Some(0) {
+        println!("skipped: not root");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // a group that every Debian has
+    let access = |group: &str, read_only| Access {
+        group: Some(group.into()),
+        read_only,
+    };
+    let (operator, staff) = (group_number("operator"), group_number("staff"));
+    let write = folder.path().join("a.sock");
+    let read = twinline_control::read_only_path(&write);
+    let (_one, calls) = Server::bind_with(&write, &access("operator", false), limits()).unwrap();
+    let (_two, reads) = Server::bind_with(&read, &access("staff", true), limits()).unwrap();
+    let (_core, _other) = (answer_all(calls), answer_all(reads));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&write), mode(&read)), (0o660, 0o660));
+    let clear = r#"{"cmd":"ha_clear"}"#;
+    let look = r#"{"cmd":"show_ha"}"#;
+    assert_eq!(as_nobody(&write, "", look), "denied");
+    assert_eq!(as_nobody(&read, "", look), "denied");
+    assert_eq!(as_nobody(&write, &staff, look), "denied");
+    assert!(as_nobody(&read, &staff, look).contains("ACTIVE"));
+    assert!(as_nobody(&read, &staff, clear).contains("one may only look"));
+    assert!(as_nobody(&write, &operator, clear).contains("as asked"));
+}
+
+fn group_number(name: &str) -> String {
+    let groups = fs::read_to_string("/etc/group").unwrap();
+    let line = groups.lines().find(|l| l.starts_with(&format!("{name}:")));
+    line.unwrap().split(':').nth(2).unwrap().to_owned()
+}
+
+/// Each socket has its own places and its own queue: what floods one leaves the other alone.
+#[test]
+fn a_flood_of_lookers_starves_nobody_who_may_do_more() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.sock");
+    let read = twinline_control::read_only_path(&path);
+    let (_one, calls) = Server::bind_with(&path, &Access::default(), limits()).unwrap();
+    // nobody answers there: all its places are taken, all its queue is full
+    let (_two, _reads) = Server::bind_with(&read, &read_only(), limits()).unwrap();
+    let _core = answer_all(calls);
+    let mut flood = Vec::new();
+    for _ in 0..limits().connections * 2 {
+        let mut stream = UnixStream::connect(&read).unwrap();
+        let _ = stream.write_all(b"{\"cmd\":\"show_ha\"}\n");
+        flood.push(stream);
+    }
+    let begin = Instant::now();
+    let mut client = Client::connect(&path).unwrap();
+    assert_eq!(client.call(&Request::HaClear).unwrap(), done("as asked"));
+    assert!(begin.elapsed() < SECOND, "{:?}", begin.elapsed());
+}
+
+/// Consoles that stay open without a word give their places back; who comes again gets in.
+#[test]
+fn idle_consoles_lock_nobody_out() {
+    let engine = Engine::start();
+    let idle: Vec<UnixStream> = (0..limits().connections).map(|_| engine.raw()).collect();
+    let deadline = Instant::now() + 10 * SECOND;
+    loop {
+        let asked = Client::connect(&engine.path).and_then(|mut c| c.call(&Request::HaClear));
+        if asked.is_ok_and(|reply| reply == done("as asked")) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "locked out");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // and each of them is served when it connects again
+    for _ in idle {
+        engine.still_works();
+    }
+}
+
+#[test]
+fn a_candidate_of_the_largest_size_is_taken() {
+    let engine = Engine::start();
+    let reply = engine.client().call(&Request::Commit {
+        // a line of it has quotes and a newline, which JSON writes with a backslash each
+        toml: "k = \"aaaaaaaaaaaaaaaa\"\n".repeat((1 << 20) / 23),
+        base_unix_ms: None,
+        confirm_within_s: None,
+        force: false,
+    });
+    assert_eq!(reply.unwrap(), done("as asked"));
 }

@@ -90,6 +90,22 @@ pub enum Reason {
     Reloaded,
     /// A reload was refused; nothing changed.
     ReloadRefused,
+    /// A configuration was committed.
+    Committed,
+    /// A commit with a time to confirm it in was confirmed.
+    CommitConfirmed,
+    /// A commit was not confirmed in time, and what was before it is in force again.
+    CommitNotConfirmed,
+    /// An operator has put an earlier configuration into force again.
+    RolledBack,
+    /// The configuration in force was written to the configuration file.
+    ConfigurationSaved,
+    /// The engine started with a committed configuration that its file does not have.
+    StartedFromCommit,
+    /// The configuration file was edited, and counts: what was committed is not in force.
+    FileEdited,
+    /// What was committed earlier cannot be used.
+    CommitsLost,
     /// A bypass card is known not to be inline.
     CardNotInline,
     /// The bypass card does what it was told.
@@ -167,6 +183,14 @@ impl Reason {
             Self::AlarmCleared => "alarm_cleared",
             Self::Reloaded => "reloaded",
             Self::ReloadRefused => "reload_refused",
+            Self::Committed => "committed",
+            Self::CommitConfirmed => "commit_confirmed",
+            Self::CommitNotConfirmed => "commit_not_confirmed",
+            Self::RolledBack => "rolled_back",
+            Self::ConfigurationSaved => "configuration_saved",
+            Self::StartedFromCommit => "started_from_commit",
+            Self::FileEdited => "file_edited",
+            Self::CommitsLost => "commits_lost",
             Self::CardNotInline => "card_not_inline",
             Self::CardCommanded => "card_commanded",
             Self::WatchdogExpired => "watchdog_expired",
@@ -248,6 +272,13 @@ pub enum Alarm {
     TooManyPeers,
     /// The state file could not be used.
     StateFile(String),
+    /// The configuration in force is rolled back unless it is confirmed.
+    CommitUnconfirmed {
+        /// When, on the wall (Unix milliseconds).
+        until_unix_ms: u64,
+    },
+    /// What is committed cannot be kept.
+    Commits(String),
     /// No peer is heard by heartbeats, but another router carries all of our virtual routers: roles
     /// stay as they are (rule 12).
     HeardByAdvertsOnly,
@@ -320,6 +351,8 @@ impl Alarm {
             Self::Latched => "latched",
             Self::TooManyPeers => "too_many_peers",
             Self::StateFile(_) => "state_file",
+            Self::CommitUnconfirmed { .. } => "commit_unconfirmed",
+            Self::Commits(_) => "commits",
             Self::HeardByAdvertsOnly => "heard_by_adverts_only",
             Self::RouterElsewhere { .. } => "virtual_router_elsewhere",
             Self::AdvertChecksum { .. } => "advert_checksum",
@@ -368,7 +401,10 @@ impl fmt::Display for Alarm {
                 "too many flaps: out of the election until `twinline ctl ha clear`",
             ),
             Self::TooManyPeers => f.write_str("more instances in the stack than it may have"),
-            Self::StateFile(what) => f.write_str(what),
+            Self::StateFile(what) | Self::Commits(what) => f.write_str(what),
+            Self::CommitUnconfirmed { .. } => f.write_str(
+                "the configuration in force is rolled back unless it is confirmed: `confirm` keeps it",
+            ),
             Self::HeardByAdvertsOnly => f.write_str(
                 "no heartbeats, but another router's adverts for all of our virtual routers: this \
                  instance stays as it is; check the HA ports and their cable",

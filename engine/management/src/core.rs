@@ -4,9 +4,12 @@
 //! to [`Node::step`], and carries out what comes back, in order. It sleeps between ticks: a peer's
 //! heartbeat waits a millisecond at most, and the core is free for others.
 
+mod asked;
 mod bypass;
+mod changes;
 mod ports;
 mod reload;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -32,6 +35,7 @@ use crate::appliance::{Appliance, StartError, load_auth};
 use crate::capture::Captures;
 use crate::card_finder;
 use crate::cards::CardHandle;
+use crate::commits::Past;
 use crate::convert;
 use crate::in_band::Outgoing;
 use crate::l3::{Around, Layer3};
@@ -40,7 +44,9 @@ use crate::outlets::{self, Identity, Outlets};
 use crate::state_file::{self, StateWriter};
 use crate::status;
 use bypass::CardLook;
+use changes::Changes;
 use ports::{LinkWish, ShownFromByPort};
+pub(crate) use reload::live_part;
 
 /// The longest and the shortest sleep between two ticks.
 const TICK_MAX: Duration = Duration::from_millis(1);
@@ -56,6 +62,8 @@ const PRIORITY: u8 = 40;
 const LEARN_A_TICK: usize = 256;
 /// In-band heartbeats taken from a worker in one tick.
 const DIVERTED_A_TICK: usize = 64;
+/// Requests taken in one tick from the socket on which one may only look.
+const READS_A_TICK: usize = 2;
 /// How long the end of the process waits for the cards: their slowest verb, twice.
 const CARD_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for captures' files to be closed.
@@ -80,6 +88,8 @@ pub struct Surroundings {
     pub config_path: PathBuf,
     /// Requests of the control socket.
     pub calls: Receiver<Call>,
+    /// Requests of the socket on which one may only look, where there is one.
+    pub read_calls: Option<Receiver<Call>>,
     /// What signals say.
     pub signals: Arc<Signals>,
     /// What stands before the words of `events.notify`: it leads to [`become_program`] in a process
@@ -105,6 +115,7 @@ pub struct ManagementCore {
     pub(crate) shown_from: ShownFromByPort,
     pub(crate) captures: Captures,
     pub(crate) lcores: Lcores,
+    pub(crate) changes: Changes,
     state: StateWriter,
     /// Why states cannot be written: an alarm that stands.
     state_failure: Option<String>,
@@ -148,7 +159,7 @@ impl ManagementCore {
     ///
     /// # Errors
     /// [`StartError`]
-    pub fn start(config: Config, around: Surroundings) -> Result<Self, StartError> {
+    pub fn start(config: Config, past: Past, around: Surroundings) -> Result<Self, StartError> {
         let auth = load_auth(&config)?;
         let path = &config.instance.state_file;
         let loaded = state_file::load(path);
@@ -157,6 +168,8 @@ impl ManagementCore {
         // Before the EAL pins this thread: the outlets' threads, and the program, run on all cores.
         let outlets = Outlets::spawn(config.events.clone(), around.notify_launcher.clone())
             .map_err(|error| StartError::Other(format!("the events' thread: {error}")))?;
+        let changes = Changes::begin(past)
+            .map_err(|error| StartError::Other(format!("the commits' thread: {error}")))?;
         let boot = new_boot_id();
         let identity = Identity {
             boot: format!("{boot:016x}"),
@@ -208,6 +221,7 @@ impl ManagementCore {
             captures: Captures::default(),
             lcores,
             cards,
+            changes,
             state,
             state_failure: None,
             outlets,
@@ -231,6 +245,7 @@ impl ManagementCore {
             log::warn!("the management core runs at ordinary priority: {error}");
         }
         let mut stopping = false;
+        self.tell_of_the_past();
         self.around.signals.running.store(true, Ordering::Relaxed);
         while !self.exit {
             let stops = self.around.signals.stops.load(Ordering::Relaxed);
@@ -245,8 +260,9 @@ impl ManagementCore {
                 requests.push((STOP_ID, Request::Stop));
             }
             if self.around.signals.reload.swap(false, Ordering::Relaxed) {
-                self.reload();
+                self.changes.want_reload();
             }
+            self.follow_changes();
             self.take_calls(&mut requests);
             let drained = self.tick(&requests);
             std::thread::sleep(if drained { self.pause() } else { BREATH });
@@ -269,6 +285,7 @@ impl ManagementCore {
         for card in self.cards.drain(..).flatten() {
             card.finish(patience);
         }
+        self.changes.end();
         self.appliance.take_down();
         self.outlets.finish(self.exit);
     }
@@ -636,47 +653,70 @@ impl ManagementCore {
 
     fn take_calls(&mut self, requests: &mut Vec<(u64, Request)>) {
         while let Ok(call) = self.around.calls.try_recv() {
-            if call.is_abandoned() {
-                continue;
-            }
-            let request = match call.request() {
-                Command::HaSwitchover {} => Request::Switchover,
-                Command::HaSuspend { force } => Request::Suspend { force: *force },
-                Command::HaResume => Request::Resume,
-                Command::HaClear => Request::Clear,
-                Command::SetBypass { .. }
-                | Command::SetBypassEvent { .. }
-                | Command::SetBypassWatchdog { .. } => {
-                    if let Some((request, call)) = self.bypass_call(call) {
-                        self.wait_for_node(request, call, requests);
-                    }
-                    continue;
-                }
-                Command::SetLink { .. }
-                | Command::SetPromiscuous { .. }
-                | Command::ClearPortStats { .. }
-                | Command::CaptureStart { .. }
-                | Command::CaptureStop { .. } => {
-                    self.port_call(call);
-                    continue;
-                }
-                Command::ShowOutlets => {
-                    self.outlets.show(call);
-                    continue;
-                }
-                _ => {
-                    let payload = status::payload(self, call.request());
-                    call.answer(payload.map_or_else(
-                        || Reply::Error {
-                            message: "this engine does not know that".into(),
-                        },
-                        Reply::Ok,
-                    ));
-                    continue;
-                }
-            };
-            self.wait_for_node(request, call, requests);
+            self.take_call(call, requests);
         }
+        // Whoever may only look does not take the loop's time from those who may do more.
+        for _ in 0..READS_A_TICK {
+            let call = self.around.read_calls.as_ref().map(Receiver::try_recv);
+            let Some(Ok(call)) = call else {
+                break;
+            };
+            self.take_call(call, requests);
+        }
+    }
+
+    fn take_call(&mut self, call: Call, requests: &mut Vec<(u64, Request)>) {
+        if call.is_abandoned() {
+            return;
+        }
+        let request = match call.request() {
+            Command::HaSwitchover {} => Request::Switchover,
+            Command::HaSuspend { force } => Request::Suspend { force: *force },
+            Command::HaResume => Request::Resume,
+            Command::HaClear => Request::Clear,
+            Command::SetBypass { .. }
+            | Command::SetBypassEvent { .. }
+            | Command::SetBypassWatchdog { .. } => {
+                if let Some((request, call)) = self.bypass_call(call) {
+                    self.wait_for_node(request, call, requests);
+                }
+                return;
+            }
+            Command::ShowCommits
+            | Command::ShowCommit { .. }
+            | Command::DiffConfig { .. }
+            | Command::SetSetting { .. }
+            | Command::Commit { .. }
+            | Command::Confirm
+            | Command::Rollback { .. }
+            | Command::SaveConfig => {
+                self.change_call(call);
+                return;
+            }
+            Command::SetLink { .. }
+            | Command::SetPromiscuous { .. }
+            | Command::ClearPortStats { .. }
+            | Command::CaptureStart { .. }
+            | Command::CaptureStop { .. } => {
+                self.port_call(call);
+                return;
+            }
+            Command::ShowOutlets => {
+                self.outlets.show(call);
+                return;
+            }
+            _ => {
+                let payload = status::payload(self, call.request());
+                call.answer(payload.map_or_else(
+                    || Reply::Error {
+                        message: "this engine does not know that".into(),
+                    },
+                    Reply::Ok,
+                ));
+                return;
+            }
+        };
+        self.wait_for_node(request, call, requests);
     }
 
     fn wait_for_node(&mut self, request: Request, call: Call, requests: &mut Vec<(u64, Request)>) {

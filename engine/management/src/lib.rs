@@ -9,6 +9,7 @@ pub mod appliance;
 mod capture;
 pub mod card_finder;
 pub mod cards;
+pub mod commits;
 pub mod convert;
 pub mod core;
 pub mod ha_port;

@@ -201,7 +201,14 @@ fn ha(core: &ManagementCore) -> HaStatus {
             .alarms()
             .map(|(alarm, since)| control::Alarm {
                 name: alarm.name().into(),
-                text: alarm_text(of, alarm),
+                text: match (alarm, core.changes.rollback_in(now)) {
+                    (Alarm::CommitUnconfirmed { .. }, Some(left)) => format!(
+                        "the configuration in force is rolled back in {} s unless it is confirmed: \
+                         `confirm` keeps it",
+                        left.as_secs_f64().ceil()
+                    ),
+                    _ => alarm_text(of, alarm),
+                },
                 since_ms: ms(now.since(since)),
             })
             .collect(),

@@ -10,17 +10,14 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as SignalIterator;
-use twinline_config::Config;
-use twinline_control::Server;
+use twinline_control::{Access, Server};
+use twinline_management::commits::{self, Clocks};
 use twinline_management::{ManagementCore, Signals, Surroundings};
 
 use crate::claims::Claims;
 use crate::console::{self, Ending, Engine, Place, TerminalSettings};
 use crate::log_sink::{AbovePrompt, LogSink};
 use crate::output;
-
-/// Who may speak to the control socket: its owner.
-const SOCKET_MODE: u32 = 0o600;
 
 /// Runs the engine until it is told to stop.
 pub fn run(config_path: PathBuf, interactive: bool) -> anyhow::Result<ExitCode> {
@@ -56,8 +53,8 @@ fn run_logged(
     sink: &LogSink,
     interactive: Option<AbovePrompt>,
 ) -> anyhow::Result<ExitCode> {
-    let loaded = match Config::load(&config_path) {
-        Ok(loaded) => loaded,
+    let started = match commits::begin(&config_path, &Clocks::now()) {
+        Ok(started) => started,
         Err(errors) => {
             for error in errors.iter() {
                 output::complain(&format!("twinline: {error}"));
@@ -65,13 +62,30 @@ fn run_logged(
             return Ok(ExitCode::FAILURE);
         }
     };
-    for warning in &loaded.warnings {
+    for warning in &started.loaded.warnings {
         log::warn!("{warning}");
     }
-    let config = loaded.config;
+    let config = started.loaded.config;
     // What the operator is most likely to have wrong is found before the EAL takes the machine.
     config.load_keys()?;
-    let (server, calls) = Server::bind(&config.instance.control_socket, SOCKET_MODE)?;
+    let (server, calls) = Server::bind(
+        &config.instance.control_socket,
+        &Access {
+            group: config.instance.control_group.clone(),
+            read_only: false,
+        },
+    )?;
+    let (read_server, read_calls) = match &config.instance.control_read_group {
+        None => (None, None),
+        Some(group) => {
+            let access = Access {
+                group: Some(group.clone()),
+                read_only: true,
+            };
+            let (server, calls) = Server::bind(config.instance.read_socket(), &access)?;
+            (Some(server), Some(calls))
+        }
+    };
 
     let claims = Claims::take(&config)?;
     let signals = Arc::new(Signals::default());
@@ -84,16 +98,18 @@ fn run_logged(
     let name = config.instance.name.clone();
     let core = ManagementCore::start(
         config,
+        started.past,
         Surroundings {
             config_path,
             calls,
+            read_calls,
             signals,
             notify_launcher: notify_launcher(),
         },
     )?;
     log::info!("{name} runs; twinline ctl --socket {socket} show ha");
     core.run();
-    drop((server, claims));
+    drop((server, read_server, claims));
     log::info!("{name} has stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use log::warn;
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use super::access::{Access, group_id};
 use crate::connect::connect;
 
 /// Clients that the kernel keeps waiting until they are accepted.
@@ -48,6 +49,33 @@ pub enum BindError {
         #[source]
         error: io::Error,
     },
+    /// The system has no such group.
+    #[error(
+        "there is no group {group} for {}: make it (`groupadd --system {group}`), or correct \
+         instance.control_group and instance.control_read_group",
+        path.display()
+    )]
+    NoGroup {
+        /// The socket.
+        path: PathBuf,
+        /// The group's name.
+        group: String,
+    },
+    /// The group could not be looked up, or the socket not given to it.
+    #[error(
+        "{} cannot be given to the group {group}: {error}; the engine's user must be root or a \
+         member of it",
+        path.display()
+    )]
+    Group {
+        /// The socket.
+        path: PathBuf,
+        /// The group's name.
+        group: String,
+        /// The system's error.
+        #[source]
+        error: io::Error,
+    },
     /// The system refused otherwise; a path of more than 107 bytes is one reason.
     #[error(
         "cannot listen on {}: {error}; set instance.control_socket to a path of at most 107 bytes \
@@ -63,8 +91,31 @@ pub enum BindError {
     },
 }
 
-/// A listening socket at `path` with `mode`, and its device and inode.
-pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, (u64, u64)), BindError> {
+/// The number of the group that may use the socket.
+fn group_of(path: &Path, access: &Access) -> Result<Option<u32>, BindError> {
+    let Some(group) = &access.group else {
+        return Ok(None);
+    };
+    match group_id(group) {
+        Ok(Some(id)) => Ok(Some(id)),
+        Ok(None) => Err(BindError::NoGroup {
+            path: path.to_path_buf(),
+            group: group.clone(),
+        }),
+        Err(error) => Err(BindError::Group {
+            path: path.to_path_buf(),
+            group: group.clone(),
+            error,
+        }),
+    }
+}
+
+/// A listening socket at `path` for those who may use it, and its device and inode.
+pub(super) fn listen(
+    path: &Path,
+    access: &Access,
+) -> Result<(UnixListener, (u64, u64)), BindError> {
+    let group = group_of(path, access)?;
     let io = |error: io::Error| BindError::Io {
         path: path.to_path_buf(),
         error,
@@ -94,8 +145,18 @@ pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, (u64, u64)
     )
     .map_err(|error| io(error.into()))?;
     rustix::net::bind(&socket, &address).map_err(|error| io(error.into()))?;
-    // The mode is set between bind and listen: before it is, nobody can connect.
-    let ready = fs::set_permissions(path, Permissions::from_mode(mode))
+    // Group and mode are set between bind and listen: before they are, nobody can connect.
+    if let (Some(id), Some(group)) = (group, &access.group)
+        && let Err(error) = chown(path, None, Some(id))
+    {
+        let _ = fs::remove_file(path);
+        return Err(BindError::Group {
+            path: path.to_path_buf(),
+            group: group.clone(),
+            error,
+        });
+    }
+    let ready = fs::set_permissions(path, Permissions::from_mode(access.mode()))
         .and_then(|()| rustix::net::listen(&socket, BACKLOG).map_err(io::Error::from))
         .and_then(|()| fs::symlink_metadata(path));
     match ready {

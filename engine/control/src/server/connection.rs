@@ -1,11 +1,12 @@
+use std::cell::OnceCell;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use log::debug;
+use log::{debug, info, warn};
 
-use super::{Call, Limits};
+use super::{Call, Caller, Limits};
 use crate::line::{self, LineError, LineReader};
 use crate::{Reply, Request};
 
@@ -13,15 +14,25 @@ use crate::{Reply, Request};
 pub(super) struct Connection {
     stream: UnixStream,
     limits: Limits,
+    read_only: bool,
     calls: Sender<Call>,
+    /// Looked up with the first request that changes something.
+    caller: OnceCell<Caller>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, limits: Limits, calls: Sender<Call>) -> Connection {
+    pub(super) fn new(
+        stream: UnixStream,
+        limits: Limits,
+        read_only: bool,
+        calls: Sender<Call>,
+    ) -> Connection {
         Connection {
             stream,
             limits,
+            read_only,
             calls,
+            caller: OnceCell::new(),
         }
     }
 
@@ -66,13 +77,41 @@ impl Connection {
 
     fn answer(&self, line: &[u8]) -> Reply {
         match Request::parse(line) {
-            Ok(request) => self.ask_engine(request),
+            Ok(request) if request.only_reads() => self.ask_engine(request, Caller::unknown()),
+            Ok(request) => {
+                let caller = self.caller();
+                let who = format!("{} (uid {}, pid {})", caller.user, caller.uid, caller.pid);
+                if self.read_only {
+                    warn!(
+                        "control: {who} may only look, and asked: {}",
+                        request.in_words()
+                    );
+                    return Reply::Refused {
+                        reason: format!(
+                            "{} changes something, and on this socket one may only look: ask on \
+                             the control socket itself, as a member of instance.control_group",
+                            request.name()
+                        ),
+                    };
+                }
+                info!("control: {who} asks: {}", request.in_words());
+                self.ask_engine(request, caller.clone())
+            }
             Err(message) => error(message),
         }
     }
 
+    fn caller(&self) -> &Caller {
+        self.caller.get_or_init(|| {
+            Caller::of(&self.stream).unwrap_or_else(|error| {
+                warn!("control: who is connected is not known: {error}");
+                Caller::unknown()
+            })
+        })
+    }
+
     /// Passes the request to the management core and waits, for a bounded time.
-    fn ask_engine(&self, request: Request) -> Reply {
+    fn ask_engine(&self, request: Request, caller: Caller) -> Reply {
         let time = if request.is_slow() {
             self.limits.role_change_time
         } else {
@@ -82,6 +121,7 @@ impl Connection {
         let abandoned = Arc::new(AtomicBool::new(false));
         let call = Call {
             request,
+            caller,
             reply,
             abandoned: Arc::clone(&abandoned),
         };

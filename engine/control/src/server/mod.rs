@@ -1,5 +1,6 @@
 //! The engine's side of the control socket.
 
+mod access;
 mod bind;
 mod connection;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::warn;
 
+pub use access::{Access, Caller, read_only_path};
 pub use bind::BindError;
 
 use crate::{Reply, Request, line};
@@ -37,7 +39,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 8,
-            line_bytes: 64 << 10,
+            // A configuration file of the largest size, as a JSON string.
+            line_bytes: (2 << 20) + (64 << 10),
             io_time: Duration::from_secs(5),
             answer_time: Duration::from_secs(2),
             role_change_time: Duration::from_secs(10),
@@ -49,6 +52,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Call {
     request: Request,
+    caller: Caller,
     reply: Sender<Reply>,
     abandoned: Arc<AtomicBool>,
 }
@@ -58,6 +62,12 @@ impl Call {
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// Who asks; only looked up for a request that changes something.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Whether the server has given up waiting. The client was told "did not answer" then, so a
@@ -86,16 +96,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `path`, whose file gets `mode` (`0o600`: the engine's user and root alone),
-    /// with the default [`Limits`]. Requests come out of the receiver.
+    /// Listens on `path`, for those that `access` names, with the default [`Limits`]. Requests come
+    /// out of the receiver.
     ///
     /// Makes the parent folders. A socket that nobody listens on, left by an engine that was
     /// killed, is replaced.
     ///
     /// # Errors
     /// See [`BindError`]; another engine's socket is left as it is.
-    pub fn bind(path: impl AsRef<Path>, mode: u32) -> Result<(Server, Receiver<Call>), BindError> {
-        Server::bind_with(path, mode, Limits::default())
+    pub fn bind(
+        path: impl AsRef<Path>,
+        access: &Access,
+    ) -> Result<(Server, Receiver<Call>), BindError> {
+        Server::bind_with(path, access, Limits::default())
     }
 
     /// [`Server::bind`] with other limits.
@@ -104,11 +117,11 @@ impl Server {
     /// See [`BindError`].
     pub fn bind_with(
         path: impl AsRef<Path>,
-        mode: u32,
+        access: &Access,
         limits: Limits,
     ) -> Result<(Server, Receiver<Call>), BindError> {
         let path = path.as_ref().to_path_buf();
-        let (listener, file) = bind::listen(&path, mode)?;
+        let (listener, file) = bind::listen(&path, access)?;
         let io = |error| BindError::Io {
             path: path.clone(),
             error,
@@ -119,6 +132,7 @@ impl Server {
             listener: listener.try_clone().map_err(io)?,
             stopping: Arc::clone(&stopping),
             limits,
+            read_only: access.read_only,
             calls,
             open: Arc::new(AtomicUsize::new(0)),
         };
@@ -166,6 +180,7 @@ struct Acceptor {
     listener: UnixListener,
     stopping: Arc<AtomicBool>,
     limits: Limits,
+    read_only: bool,
     calls: Sender<Call>,
     /// Connections that are open.
     open: Arc<AtomicUsize>,
@@ -199,7 +214,8 @@ impl Acceptor {
         }
         self.open.fetch_add(1, Ordering::AcqRel);
         let slot = Slot(Arc::clone(&self.open));
-        let connection = connection::Connection::new(stream, self.limits, self.calls.clone());
+        let connection =
+            connection::Connection::new(stream, self.limits, self.read_only, self.calls.clone());
         let stopping = Arc::clone(&self.stopping);
         let spawned = std::thread::Builder::new()
             .name("control-client".into())

@@ -1,45 +1,19 @@
-//! Rule 24: a reload, or its refusal.
+//! Rule 24: a reload, or its refusal; and what a change does to the running engine.
 
-use std::path::Path;
+use std::sync::Arc;
 
-use twinline_config::{Applies, Config, Loaded, VirtualRouter};
+use twinline_config::{Config, VirtualRouter};
 use twinline_ha::Reason;
 use twinline_wire::heartbeat::Auth;
 
 use super::ManagementCore;
-use crate::appliance::load_auth;
+use crate::commits::worker::Prepared;
+use crate::commits::{By, New, for_the_next_start, store, summary};
 use crate::convert;
 
 impl ManagementCore {
-    /// The configuration and its keys as they are on disk, if a reload may use them.
-    fn read_again(&self, path: &Path) -> Result<(Loaded, Auth), String> {
-        let loaded = Config::load(path).map_err(|errors| {
-            for error in errors.iter() {
-                log::error!("reload refused: {error}");
-            }
-            let first = errors.iter().next().map(ToString::to_string);
-            format!(
-                "reload of {} refused: {}",
-                path.display(),
-                first.unwrap_or_default()
-            )
-        })?;
-        let refused = |error: String| {
-            log::error!("reload refused: {error}");
-            format!("reload refused: {error}")
-        };
-        let auth = load_auth(&loaded.config).map_err(|error| refused(error.to_string()))?;
-        match self.deaf_with(&auth) {
-            Some(peer) => Err(refused(format!(
-                "instance {peer} signs its heartbeats with a key that these keys do not verify: \
-                 give it the new key first, or keep the old one as ha.next_key_file"
-            ))),
-            None => Ok((loaded, auth)),
-        }
-    }
-
     /// A peer that is there and would be heard no more with these keys: both would be ACTIVE.
-    fn deaf_with(&self, auth: &Auth) -> Option<u16> {
+    pub(super) fn deaf_with(&self, auth: &Auth) -> Option<u16> {
         let ha = self.appliance.ha.as_ref()?;
         if !auth.is_keyed() || !ha.authenticated() {
             return None;
@@ -51,35 +25,26 @@ impl ManagementCore {
         on_ha.chain(in_band).find(present)
     }
 
-    pub(super) fn reload(&mut self) {
-        let path = self.around.config_path.clone();
-        let (loaded, auth) = match self.read_again(&path) {
-            Ok(read) => read,
-            Err(text) => {
-                self.node.record_note(text, Reason::ReloadRefused);
-                return;
-            }
-        };
-        for warning in &loaded.warnings {
+    /// The file was read again, and is valid.
+    pub(super) fn reload(&mut self, ready: Prepared) {
+        let auth = ready.auth.unwrap_or_default();
+        if let Some(peer) = self.deaf_with(&auth) {
+            let text = format!(
+                "reload refused: instance {peer} signs its heartbeats with a key that these keys do \
+                 not verify: give it the new key first, or keep the old one as ha.next_key_file"
+            );
+            self.reload_refused(text);
+            return;
+        }
+        for warning in &ready.warnings {
             log::warn!("{warning}");
         }
-        let changes = Config::diff(&self.config, &loaded.config);
+        let changes = ready.against_running;
         for change in &changes {
             log::info!("reload: {change}");
         }
-        let merged = live_part(&self.config, &loaded.config);
-        if let Some(ha) = &mut self.appliance.ha
-            && ha.authenticated() == auth.is_keyed()
-        {
-            ha.set_auth(auth);
-        }
-        let digest = convert::digest(&merged);
-        self.node.apply(convert::settings(&merged), digest);
-        let restart = changes
-            .iter()
-            .filter(|c| c.applies == Applies::Restart)
-            .map(|c| c.key.as_str())
-            .collect::<Vec<_>>();
+        self.put_in_force(ready.merged, ready.digest, auth);
+        let restart = for_the_next_start(&changes);
         let text = if changes.is_empty() {
             "reloaded: nothing changed (key files were read again)".to_owned()
         } else if restart.is_empty() {
@@ -92,19 +57,53 @@ impl ManagementCore {
             )
         };
         self.node.record_note(text, Reason::Reloaded);
-        self.l3_do(|l3, now, around| l3.reload(now, &merged, around));
-        let mut merged = merged;
-        if self.config.events != merged.events && !self.outlets.configure(&merged.events) {
-            merged.events = self.config.events.clone();
-            let text = "[events]: the outlets are too busy to be changed: reload again".to_owned();
-            self.node.record_note(text, Reason::ReloadRefused);
+        self.changes.history.file_hash = store::hash(&ready.text);
+        self.changes.file = Arc::clone(&ready.config);
+        if ready.changes.is_empty() {
+            self.changes.history.confirm();
+        } else {
+            let new = New {
+                by: By::Reload,
+                user: String::new(),
+                summary: summary(&ready.changes),
+                text: ready.text,
+            };
+            self.changes.history.push(new, super::unix_ms());
         }
-        self.config = merged;
+        self.no_longer_waiting();
+        self.changes.committed = ready.config;
+        self.changes.keep(None);
+    }
+
+    pub(super) fn reload_refused(&mut self, text: String) {
+        log::error!("{text}");
+        self.node.record_note(text, Reason::ReloadRefused);
+    }
+
+    /// What can run now of a configuration, and its keys.
+    pub(super) fn put_in_force(&mut self, merged: Config, digest: u64, auth: Auth) {
+        if let Some(ha) = &mut self.appliance.ha
+            && ha.authenticated() == auth.is_keyed()
+        {
+            ha.set_auth(auth);
+        }
+        if merged != self.config {
+            self.node.apply(convert::settings(&merged), digest);
+            self.l3_do(|l3, now, around| l3.reload(now, &merged, around));
+            let mut merged = merged;
+            if self.config.events != merged.events && !self.outlets.configure(&merged.events) {
+                merged.events = self.config.events.clone();
+                let text = "[events]: the outlets are too busy to be changed: try again".to_owned();
+                self.node.record_note(text, Reason::ReloadRefused);
+            }
+            self.config = merged;
+        }
+        self.changes.generation += 1;
     }
 }
 
 /// The running configuration with what of the new one applies live.
-fn live_part(running: &Config, new: &Config) -> Config {
+pub(crate) fn live_part(running: &Config, new: &Config) -> Config {
     let mut merged = running.clone();
     let (to, from) = (&mut merged.ha, &new.ha);
     to.peer_check_interval_ms = from.peer_check_interval_ms;
@@ -142,6 +141,7 @@ fn live_part(running: &Config, new: &Config) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twinline_config::Applies;
 
     fn config(text: &str) -> Config {
         Config::parse(text, "f").unwrap().config
