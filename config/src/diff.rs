@@ -247,6 +247,10 @@ fn items(config: &Config) -> Vec<Item> {
     add("lcores.main", lcores.main.to_string());
     add("lcores.workers", list(lcores.workers.iter()));
     add("lcores.polling", word(lcores.polling));
+    add(
+        "metrics.address",
+        or_absent(config.metrics.address.map(quoted)),
+    );
     ports(config, &mut out);
     pairs(config, &mut out);
     layer_3(config, &mut out);

@@ -29,7 +29,7 @@ pub use l3::{Checksum, Interface, L3, Prefix, Route, Version, VirtualRouter};
 pub use schema::Applies;
 pub use types::{
     Bandwidth, BypassCard, CardKind, CardPath, Config, Device, Eal, Ha, Instance, Lcores, LinkPair,
-    Links, Mode, OnMaxFlaps, Polling, Port, Registers, Topology, Work, assign,
+    Links, Metrics, Mode, OnMaxFlaps, Polling, Port, Registers, Topology, Work, assign,
 };
 
 use std::fs::File;

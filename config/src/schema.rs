@@ -184,6 +184,7 @@ pub const SECTIONS: &[&str] = &[
     "ha.links",
     "ha.bandwidth",
     "lcores",
+    "metrics",
 ];
 /// Sections that are written once for each item: `[[port]]`.
 pub const REPEATED: &[&str] = &["port", "link_pair", "interface", "route", "virtual_router"];
@@ -444,6 +445,9 @@ pub const KEYS: &[KeySpec] = &[
         "Cores of the workers; link pairs, then ports with interfaces, are dealt to them in turn"),
     key("lcores.polling", Kind::Choice { words: &["busy", "adaptive"], default: Some("busy") }, Restart,
         "Workers spin always, or sleep up to 200 us when idle"),
+
+    key("metrics.address", text("an IP address and a port as 127.0.0.1:9469 or [::1]:9469"), Restart,
+        "Where metrics are served over HTTP, for Prometheus; absent: nowhere"),
 ];
 
 /// The documentation's tables of keys, in Markdown: docs/configuration.md contains this text.

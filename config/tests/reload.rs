@@ -86,6 +86,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("main = 0", "main = 2", "lcores.main: 0 -> 2 (needs a restart)"),
     ("workers = [1]", "workers = [3]", "lcores.workers: [1] -> [3] (needs a restart)"),
     ("polling = \"busy\"", "polling = \"adaptive\"", "lcores.polling: \"busy\" -> \"adaptive\" (needs a restart)"),
+    ("# address = \"127.0.0.1:9469\"", "address = \"[::1]:9469\"", "metrics.address: - -> \"[::1]:9469\" (needs a restart)"),
 ];
 
 #[test]
