@@ -147,6 +147,8 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_stats_(get|reset)",
     "rte_eth_xstats_(get|get_names|reset)",
     "rte_pdump_(init|uninit)",
+    "rte_tel_data_(string|alloc|free|start_(array|dict)|add_(array|dict)_(string|container))",
+    "rte_telemetry_register_cmd",
     "rte_fib6?_(free|add|delete|lookup_bulk)",
 ];
 

@@ -25,6 +25,7 @@
 #include <rte_ethdev.h>
 #include <rte_eth_ring.h>
 #include <rte_pdump.h>
+#include <rte_telemetry.h>
 #include <rte_launch.h>
 #include <rte_fib.h>
 #include <rte_fib6.h>
@@ -111,6 +112,9 @@ int shim_port_remove_mac(uint16_t port, const uint8_t mac[6]);
  * next hop 0: their configurations hold anonymous unions. NULL: rte_errno says why. */
 struct rte_fib *shim_fib_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8);
 struct rte_fib6 *shim_fib6_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8);
+
+/* Unsigned numbers in answers of the telemetry: renamed in 23.03. */
+int shim_tel_dict_u64(struct rte_tel_data *data, const char *name, uint64_t value);
 
 /* The bypass adapters of net_ixgbe (rte_pmd_ixgbe.h); -ENOTSUP where that driver
  * is not linked in. Only for ports of that driver. */

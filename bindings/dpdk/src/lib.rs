@@ -29,6 +29,7 @@ mod pool;
 mod port;
 mod queue;
 mod stats;
+pub mod telemetry;
 
 pub use burst::{Burst, Drain};
 pub use eal::{Eal, EalOptions, Huge, LogLevel, Pci, PciAddress, version};
