@@ -1,11 +1,9 @@
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
 use log::debug;
 
-use super::{Call, Limits};
+use super::{Asker, Limits};
 use crate::line::{self, LineError, LineReader};
 use crate::{Reply, Request};
 
@@ -13,15 +11,15 @@ use crate::{Reply, Request};
 pub(super) struct Connection {
     stream: UnixStream,
     limits: Limits,
-    calls: Sender<Call>,
+    engine: Asker,
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, limits: Limits, calls: Sender<Call>) -> Connection {
+    pub(super) fn new(stream: UnixStream, limits: Limits, engine: Asker) -> Connection {
         Connection {
             stream,
             limits,
-            calls,
+            engine,
         }
     }
 
@@ -66,41 +64,8 @@ impl Connection {
 
     fn answer(&self, line: &[u8]) -> Reply {
         match Request::parse(line) {
-            Ok(request) => self.ask_engine(request),
+            Ok(request) => self.engine.ask(request),
             Err(message) => error(message),
-        }
-    }
-
-    /// Passes the request to the management core and waits, for a bounded time.
-    fn ask_engine(&self, request: Request) -> Reply {
-        let time = if request.is_slow() {
-            self.limits.role_change_time
-        } else {
-            self.limits.answer_time
-        };
-        let (reply, answer) = bounded(1);
-        let abandoned = Arc::new(AtomicBool::new(false));
-        let call = Call {
-            request,
-            reply,
-            abandoned: Arc::clone(&abandoned),
-        };
-        match self.calls.try_send(call) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                return error("engine is busy: too many requests wait already".into());
-            }
-            Err(TrySendError::Disconnected(_)) => return error("engine is stopping".into()),
-        }
-        match answer.recv_timeout(time) {
-            Ok(reply) => reply,
-            Err(_) => {
-                abandoned.store(true, Ordering::Release);
-                // It may have answered in the moment before it was told.
-                answer
-                    .try_recv()
-                    .unwrap_or_else(|_| error("engine did not answer".into()))
-            }
         }
     }
 

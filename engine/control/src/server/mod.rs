@@ -1,5 +1,6 @@
 //! The engine's side of the control socket.
 
+mod ask;
 mod bind;
 mod connection;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::warn;
 
+pub use ask::Asker;
 pub use bind::BindError;
 
 use crate::{Reply, Request, line};
@@ -83,6 +85,7 @@ pub struct Server {
     listener: UnixListener,
     stopping: Arc<AtomicBool>,
     acceptor: Option<JoinHandle<()>>,
+    asker: Asker,
 }
 
 impl Server {
@@ -115,11 +118,12 @@ impl Server {
         };
         let (calls, receiver) = bounded(limits.connections);
         let stopping = Arc::new(AtomicBool::new(false));
+        let asker = Asker::new(limits, calls);
         let acceptor = Acceptor {
             listener: listener.try_clone().map_err(io)?,
             stopping: Arc::clone(&stopping),
             limits,
-            calls,
+            engine: asker.clone(),
             open: Arc::new(AtomicUsize::new(0)),
         };
         let thread = std::thread::Builder::new()
@@ -133,9 +137,16 @@ impl Server {
                 listener,
                 stopping,
                 acceptor: Some(thread),
+                asker,
             },
             receiver,
         ))
+    }
+
+    /// What asks the management core from within the process.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
     }
 
     /// The socket's path.
@@ -166,7 +177,7 @@ struct Acceptor {
     listener: UnixListener,
     stopping: Arc<AtomicBool>,
     limits: Limits,
-    calls: Sender<Call>,
+    engine: Asker,
     /// Connections that are open.
     open: Arc<AtomicUsize>,
 }
@@ -199,7 +210,7 @@ impl Acceptor {
         }
         self.open.fetch_add(1, Ordering::AcqRel);
         let slot = Slot(Arc::clone(&self.open));
-        let connection = connection::Connection::new(stream, self.limits, self.calls.clone());
+        let connection = connection::Connection::new(stream, self.limits, self.engine.clone());
         let stopping = Arc::clone(&self.stopping);
         let spawned = std::thread::Builder::new()
             .name("control-client".into())
