@@ -10,6 +10,7 @@ pub mod card_finder;
 pub mod cards;
 pub mod convert;
 pub mod core;
+mod figures;
 pub mod ha_port;
 pub mod in_band;
 pub mod ixgbe_card;
@@ -17,6 +18,10 @@ pub mod l3;
 pub mod link_source;
 pub mod state_file;
 pub mod status;
+mod tally;
+mod telemetry;
+mod vitals;
 
 pub use crate::core::{ManagementCore, Signals, Surroundings};
 pub use appliance::StartError;
+pub use vitals::{Progress, Standing, Vitals};

@@ -18,6 +18,7 @@ use twinline_ha::peer::Peer;
 use twinline_ha::{Event, Mode, Path, Side, Time, Topology};
 
 use crate::core::ManagementCore;
+use crate::figures;
 use crate::l3::Layer3;
 
 fn ms(duration: Duration) -> u64 {
@@ -58,6 +59,7 @@ pub fn payload(core: &ManagementCore, request: &Request) -> Option<Payload> {
         }
         Request::ShowRoutes => Payload::Routes(l3.map(Layer3::routes).unwrap_or_default()),
         Request::ShowConfig => Payload::Config(config(core)),
+        Request::ShowMetrics => Payload::Metrics(Box::new(figures::metrics(core))),
         _ => return None,
     })
 }
@@ -71,7 +73,7 @@ fn alarm_text(config: &Config, alarm: &Alarm) -> String {
     format!("link pair {}: {alarm}", pair.map_or("?", |p| &p.name))
 }
 
-fn bypass(core: &ManagementCore) -> Vec<BypassStatus> {
+pub(crate) fn bypass(core: &ManagementCore) -> Vec<BypassStatus> {
     let pairs = core.appliance.pairs.iter().zip(&core.cards);
     pairs
         .map(|(pair, card)| {
@@ -127,7 +129,7 @@ fn bypass(core: &ManagementCore) -> Vec<BypassStatus> {
         .collect()
 }
 
-fn ha(core: &ManagementCore) -> HaStatus {
+pub(crate) fn ha(core: &ManagementCore) -> HaStatus {
     let (node, of, now) = (&core.node, &core.config, core.now());
     let settings = node.settings();
     let mut drops: BTreeMap<String, u64> = BTreeMap::new();
@@ -308,7 +310,7 @@ fn drops(side: &SideSnapshot) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn ports(core: &ManagementCore) -> Vec<PortStatus> {
+pub(crate) fn ports(core: &ManagementCore) -> Vec<PortStatus> {
     let counted = counted(core);
     let mut list = Vec::new();
     for (index, port) in core.appliance.ports.iter().enumerate() {
@@ -396,7 +398,7 @@ fn routed(core: &ManagementCore, port: usize) -> Option<L3PortSnapshot> {
     })
 }
 
-fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
+pub(crate) fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
     let counted = counted(core);
     let rates = core.node.bandwidth();
     let mut list = Vec::new();
@@ -457,7 +459,11 @@ fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
     list
 }
 
-fn events(core: &ManagementCore, last: Option<u32>, after: Option<u64>) -> Vec<control::Event> {
+pub(crate) fn events(
+    core: &ManagementCore,
+    last: Option<u32>,
+    after: Option<u64>,
+) -> Vec<control::Event> {
     let all = core.node.events();
     let unknown = |e: &&Event| after.is_none_or(|seq| e.seq > seq);
     let all: Vec<&Event> = all.filter(unknown).collect();
