@@ -8,6 +8,7 @@ mod ctl;
 mod log_sink;
 mod output;
 mod run;
+mod service;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

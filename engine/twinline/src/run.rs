@@ -5,17 +5,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as SignalIterator;
 use twinline_config::Config;
-use twinline_control::Server;
-use twinline_management::{ManagementCore, Signals, Surroundings};
+use twinline_control::{MetricsServer, Server};
+use twinline_management::{ManagementCore, Signals, Surroundings, Vitals};
 
 use crate::claims::Claims;
 use crate::log_sink::LogSink;
 use crate::output;
+use crate::service::{self, Reloads, Sights};
+
+/// How long the management loop may take for a turn until `/healthz` says that it does not turn.
+const HEALTHY: Duration = Duration::from_secs(2);
 
 /// Who may speak to the control socket: its owner.
 const SOCKET_MODE: u32 = 0o600;
@@ -57,7 +62,24 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
 
     let claims = Claims::take(&config)?;
     let signals = Arc::new(Signals::default());
-    watch_signals(signals.clone(), sink.clone())?;
+    let vitals = Arc::new(Vitals::default());
+    let reloads = Arc::new(Reloads::default());
+    watch_signals(
+        signals.clone(),
+        vitals.clone(),
+        reloads.clone(),
+        sink.clone(),
+    )?;
+    let metrics = match config.metrics.address {
+        None => None,
+        Some(address) => {
+            let vitals = vitals.clone();
+            let healthy = move || vitals.stepped_within(HEALTHY);
+            let server = MetricsServer::bind(address, server.asker(), healthy)?;
+            log::info!("metrics at http://{}/metrics", server.address());
+            Some(server)
+        }
+    };
     let socket = config.instance.control_socket.display().to_string();
     let name = config.instance.name.clone();
     let core = ManagementCore::start(
@@ -65,23 +87,38 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
         Surroundings {
             config_path,
             calls,
-            signals,
+            signals: signals.clone(),
+            vitals: vitals.clone(),
         },
     )?;
+    service::spawn(Sights {
+        vitals,
+        signals,
+        reloads,
+    })?;
     log::info!("{name} runs; twinline ctl --socket {socket} show ha");
     core.run();
-    drop((server, claims));
+    drop((metrics, server, claims));
     log::info!("{name} has stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-fn watch_signals(signals: Arc<Signals>, sink: LogSink) -> anyhow::Result<()> {
+fn watch_signals(
+    signals: Arc<Signals>,
+    vitals: Arc<Vitals>,
+    reloads: Arc<Reloads>,
+    sink: LogSink,
+) -> anyhow::Result<()> {
     let mut incoming = SignalIterator::new([SIGTERM, SIGINT, SIGHUP])
         .context("signal handlers could not be set")?;
     let watch = move || {
         for signal in &mut incoming {
             match signal {
-                SIGHUP => signals.reload.store(true, Ordering::Relaxed),
+                SIGHUP => {
+                    // The service manager's thread first: it is to see the reload end.
+                    reloads.ask(&vitals);
+                    signals.reload.store(true, Ordering::Relaxed);
+                }
                 stop => {
                     let earlier = signals.stops.fetch_add(1, Ordering::Relaxed);
                     end_if_nobody_listens(stop, earlier, &signals, &sink);
