@@ -82,20 +82,21 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
     };
     let socket = config.instance.control_socket.display().to_string();
     let name = config.instance.name.clone();
+    // Before DPDK pins this thread, and with it what it starts, to the management core's own core.
+    service::spawn(Sights {
+        vitals: vitals.clone(),
+        signals: signals.clone(),
+        reloads,
+    })?;
     let core = ManagementCore::start(
         config,
         Surroundings {
             config_path,
             calls,
-            signals: signals.clone(),
-            vitals: vitals.clone(),
+            signals,
+            vitals,
         },
     )?;
-    service::spawn(Sights {
-        vitals,
-        signals,
-        reloads,
-    })?;
     log::info!("{name} runs; twinline ctl --socket {socket} show ha");
     core.run();
     drop((metrics, server, claims));
