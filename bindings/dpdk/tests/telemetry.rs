@@ -1,4 +1,5 @@
 //! Commands of our own on the telemetry socket, read as `dpdk-telemetry.py` reads them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, not excepted")]
 
 mod common;
 
