@@ -8,7 +8,8 @@
 # make sim SEEDS=n or SEED=n (the simulation), make sim-faults, make fuzz SECONDS=n, make
 # bench-forward (against dpdk-testpmd), make bench-failover (against keepalived), make bench-l3
 # (against DPDK's l3fwd, and as routers against keepalived), make bench-l3-failover (the latter
-# alone), make lint, make clean-lab (after a power cut).
+# alone), make man (man pages and completions, to target/man and target/completions), make lint,
+# make clean-lab (after a power cut).
 
 # Our own shell, so that PATH holds the cargo that setup/rust.sh found or installed.
 SHELL := /bin/bash
@@ -19,7 +20,7 @@ LAB_OPTIONS ?=
 LAB_WORDS = $(if $(filter l3,$(LAB)),--l3)
 
 .PHONY: run lab test lint fmt setup clean-lab build sim sim-ci sim-faults fuzz bench-forward bench-failover \
-  bench-l3 bench-l3-failover
+  bench-l3 bench-l3-failover man
 
 setup:
 	@sh setup/packages.sh
@@ -57,6 +58,13 @@ lint: setup
 	  cargo clippy --workspace --all-targets -- -D warnings; \
 	  cargo clippy --manifest-path tests/fuzz/Cargo.toml --locked --target-dir target/fuzz/lint -- \
 	    -D warnings
+
+# From the definitions of the commands.
+man: setup
+	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo build -p twinline; \
+	  target/debug/twinline generate man target/man; \
+	  target/debug/twinline generate completions target/completions
+	@echo "man -l target/man/twinline.8; . target/completions/twinline.bash"
 
 fmt:
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo fmt --all

@@ -140,6 +140,8 @@ const FUNCTIONS: &[&str] = &[
     "rte_ring_(create|free)",
     "rte_eth_from_rings",
     "rte_eth_call_(rx|tx)_callbacks",
+    "rte_eth_(add|remove)_(rx|tx)_callback",
+    "rte_free",
     "rte_eth_(rx|tx)_queue_setup",
     "rte_eth_dev_(start|stop|close|reset|set_mtu|get_mtu|socket_id|get_port_by_name)",
     "rte_eth_dev_(set_link_up|set_link_down|adjust_nb_rx_tx_desc)",
@@ -147,9 +149,10 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_stats_(get|reset)",
     "rte_eth_xstats_(get|get_names|reset)",
     "rte_pdump_(init|uninit)",
+    "rte_fib6_(free|add|delete|lookup_bulk)",
+    "rte_lpm_(free|add|delete)",
     "rte_tel_data_(string|alloc|free|start_(array|dict)|add_(array|dict)_(string|container))",
     "rte_telemetry_register_cmd",
-    "rte_fib6?_(free|add|delete|lookup_bulk)",
 ];
 
 /// Types of which only pointers are used, and packed unions that bindgen
@@ -157,9 +160,11 @@ const FUNCTIONS: &[&str] = &[
 const OPAQUE: &[&str] = &[
     "rte_mbuf.*",
     "rte_mempool",
+    "rte_lpm",
     "rte_ring",
     "rte_devargs",
     "rte_eth_dev",
+    "rte_eth_rxtx_callback",
     "rte_eth_rxconf",
     "rte_eth_txconf",
     "_IO_FILE",

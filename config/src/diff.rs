@@ -2,7 +2,7 @@
 
 use crate::l3::VirtualRouter;
 use crate::schema::{Applies, KEYS, spec};
-use crate::types::{CardKind, Config, Device, LinkPair};
+use crate::types::{CardKind, Config, Device, Events, LinkPair};
 use serde::Serialize;
 use std::fmt::{self, Write};
 
@@ -247,6 +247,7 @@ fn items(config: &Config) -> Vec<Item> {
     add("lcores.main", lcores.main.to_string());
     add("lcores.workers", list(lcores.workers.iter()));
     add("lcores.polling", word(lcores.polling));
+    events(&config.events, &mut add);
     add(
         "metrics.address",
         or_absent(config.metrics.address.map(quoted)),
@@ -255,6 +256,17 @@ fn items(config: &Config) -> Vec<Item> {
     pairs(config, &mut out);
     layer_3(config, &mut out);
     out
+}
+
+fn events(events: &Events, add: &mut impl FnMut(&'static str, String)) {
+    let path =
+        |path: &Option<std::path::PathBuf>| or_absent(path.as_ref().map(|p| quoted(p.display())));
+    add("events.file", path(&events.file));
+    add("events.file_max_bytes", events.file_max_bytes.to_string());
+    add("events.file_keep", events.file_keep.to_string());
+    add("events.syslog", word(events.syslog));
+    add("events.syslog_socket", path(&events.syslog_socket));
+    add("events.notify", list(events.notify.iter().map(quoted)));
 }
 
 fn ports(config: &Config, out: &mut Vec<Item>) {

@@ -28,8 +28,9 @@ pub use error::{Error, Errors, Warning};
 pub use l3::{Checksum, Interface, L3, Prefix, Route, Version, VirtualRouter};
 pub use schema::Applies;
 pub use types::{
-    Bandwidth, BypassCard, CardKind, CardPath, Config, Device, Eal, Ha, Instance, Lcores, LinkPair,
-    Links, Metrics, Mode, OnMaxFlaps, Polling, Port, Registers, Topology, Work, assign,
+    Bandwidth, BypassCard, CardKind, CardPath, Config, Device, Eal, Events, Ha, Instance, Lcores,
+    LinkPair, Links, Metrics, Mode, OnMaxFlaps, Polling, Port, Registers, Syslog, Topology, Work,
+    assign,
 };
 
 use std::fs::File;

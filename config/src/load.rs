@@ -91,6 +91,7 @@ impl Reader<'_, '_> {
         let (ha, mode_at) = self.ha(&root, &instance, &ports, &pairs, &interfaces);
         self.warn_of_cards(&pairs, &ports, &ha);
         let l3 = self.l3(&root);
+        let events = self.events(&root, &instance);
         let metrics = self.metrics(&root);
         let routers = self.virtual_routers(&root, &interfaces, &ha);
         if ha.mode == Mode::ActivePassive
@@ -114,6 +115,7 @@ impl Reader<'_, '_> {
             eal,
             lcores,
             ha,
+            events,
             metrics,
             ports: ports.into_iter().map(|p| p.port).collect(),
             link_pairs: pairs.into_iter().map(|p| p.pair).collect(),
@@ -434,6 +436,7 @@ impl Reader<'_, '_> {
 }
 
 mod bypass;
+mod events;
 mod ha;
 mod l3;
 mod routes;

@@ -167,6 +167,8 @@ pub const MAX_VIRTUAL_ROUTERS: usize = 256;
 /// The most addresses of a virtual router. An advert has room for 255, but not in the least MTU
 /// that an interface may have; 64 fit there.
 pub const MAX_VIRTUAL_ADDRESSES: usize = 64;
+/// The most words of `events.notify`: the program and its arguments.
+pub const MAX_NOTIFY_WORDS: usize = 64;
 /// The longest path of a Unix socket: `sun_path` has 108 bytes, the last one NUL.
 pub const MAX_SOCKET_PATH: usize = 107;
 
@@ -184,6 +186,7 @@ pub const SECTIONS: &[&str] = &[
     "ha.links",
     "ha.bandwidth",
     "lcores",
+    "events",
     "metrics",
 ];
 /// Sections that are written once for each item: `[[port]]`.
@@ -445,6 +448,18 @@ pub const KEYS: &[KeySpec] = &[
         "Cores of the workers; link pairs, then ports with interfaces, are dealt to them in turn"),
     key("lcores.polling", Kind::Choice { words: &["busy", "adaptive"], default: Some("busy") }, Restart,
         "Workers spin always, or sleep up to 200 us when idle"),
+    key("events.file", text(ABSOLUTE), Live,
+        "Each event goes into this file as a line of JSON (docs/events.md); missing folders are made"),
+    key("events.file_max_bytes", int(4096, 1 << 40, 10 << 20), Live,
+        "A file of this size becomes FILE.1, that one FILE.2, and a new one is begun"),
+    key("events.file_keep", int0(100, "a full file is removed", 5), Live,
+        "Full files that are kept: FILE.1 to FILE.N"),
+    key("events.syslog", Kind::Choice { words: &["off", "syslog", "journald"], default: Some("off") }, Live,
+        "Events go to the system's log: as `syslog(3)` sends them (facility daemon), or to journald with fields"),
+    key("events.syslog_socket", text_or("an absolute path of at most 107 bytes", "/dev/log or /run/systemd/journal/socket"), Live,
+        "Datagram socket of the system's log"),
+    key("events.notify", Kind::List { accepted: "the absolute path of a program, and its arguments: at most 64 strings", max: MAX_NOTIFY_WORDS }, Live,
+        "A program that runs beside the engine and gets each event as a line of JSON on its standard input, in order"),
 
     key("metrics.address", text("an IP address and a port as 127.0.0.1:9469 or [::1]:9469"), Restart,
         "Where metrics are served over HTTP, for Prometheus; absent: nowhere"),

@@ -22,6 +22,8 @@ pub struct Config {
     pub lcores: Lcores,
     /// `[ha]`
     pub ha: Ha,
+    /// `[events]`
+    pub events: Events,
     /// `[metrics]`
     pub metrics: Metrics,
     /// `[[port]]`, in the order of the file.
@@ -410,6 +412,49 @@ pub struct Metrics {
     /// Where `/metrics` and `/healthz` are served over HTTP; none: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,
+}
+
+/// `events.syslog`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Syslog {
+    /// No events to the system's log.
+    Off,
+    /// Datagrams as `syslog(3)` sends them.
+    Syslog,
+    /// journald's own protocol, with fields.
+    Journald,
+}
+
+/// `[events]`: where events go beside the ring and the engine's own log (rule 23).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Events {
+    /// A file of JSON lines, absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The file is turned over at this size, 4096 bytes to 1 TiB.
+    pub file_max_bytes: u64,
+    /// Full files that are kept, 0 to 100.
+    pub file_keep: u32,
+    /// Which log of the system.
+    pub syslog: Syslog,
+    /// Its datagram socket, absolute; none: by kind ([`Events::syslog_path`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub syslog_socket: Option<PathBuf>,
+    /// A program's absolute path and its arguments; empty: no program.
+    pub notify: Vec<String>,
+}
+
+impl Events {
+    /// `syslog_socket`, or where the system's log listens usually.
+    #[must_use]
+    pub fn syslog_path(&self) -> PathBuf {
+        let usual = match self.syslog {
+            Syslog::Off | Syslog::Syslog => "/dev/log",
+            Syslog::Journald => "/run/systemd/journal/socket",
+        };
+        self.syslog_socket.clone().unwrap_or_else(|| usual.into())
+    }
 }
 
 impl Ha {

@@ -150,6 +150,13 @@ const ONE_LINE: &[(usize, &str, &str)] = &[
     (26, "[lcore]", "f:26: lcore: unknown section; did you mean lcores?|f: lcores.workers: no worker, but there are link pairs to forward; accepted: an array of core numbers, for example [1]"),
     (26, "[lcores", "f:26:8: not TOML: unclosed table, expected `]`"),
     (3, "id = 1\nid = 2", "f:4:1: not TOML: duplicate key"),
+    // [events]
+    (28, "workers = [1]\n[events]\nfile = \"x\"", "f:30: events.file = \"x\": is not absolute; accepted: an absolute path"),
+    (28, "workers = [1]\n[events]\nfile = \"/var/lib/twinline/a.state\"", "f:30: events.file = \"/var/lib/twinline/a.state\": is also instance.state_file: two different paths are needed"),
+    (28, "workers = [1]\n[events]\nfile_max_bytes = 4095", "f:30: events.file_max_bytes = 4095: is out of range; accepted: 4096 to 1099511627776"),
+    (28, "workers = [1]\n[events]\nsyslog = \"journal\"", "f:30: events.syslog = \"journal\": unknown word; did you mean \"journald\"?; accepted: \"off\", \"syslog\", \"journald\""),
+    (28, "workers = [1]\n[events]\nnotify = \"/bin/sh\"", "f:30: events.notify = \"/bin/sh\": must be an array, not a string; accepted: the absolute path of a program, and its arguments: at most 64 strings"),
+    (28, "workers = [1]\n[events]\nnotify = [\"sh\"]", "f:30: events.notify = \"sh\": the program is not absolute; accepted: the absolute path of a program, and its arguments: at most 64 strings"),
 ];
 
 #[test]

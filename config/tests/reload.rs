@@ -86,6 +86,12 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("main = 0", "main = 2", "lcores.main: 0 -> 2 (needs a restart)"),
     ("workers = [1]", "workers = [3]", "lcores.workers: [1] -> [3] (needs a restart)"),
     ("polling = \"busy\"", "polling = \"adaptive\"", "lcores.polling: \"busy\" -> \"adaptive\" (needs a restart)"),
+    ("# file = \"/var/log/twinline/edge-a.events\"", "file = \"/x\"", "events.file: - -> \"/x\" (live)"),
+    ("file_max_bytes = 10485760", "file_max_bytes = 4096", "events.file_max_bytes: 10485760 -> 4096 (live)"),
+    ("file_keep = 5", "file_keep = 0", "events.file_keep: 5 -> 0 (live)"),
+    ("syslog = \"off\"", "syslog = \"journald\"", "events.syslog: \"off\" -> \"journald\" (live)"),
+    ("# syslog_socket = \"/dev/log\"", "syslog_socket = \"/x\"", "events.syslog_socket: - -> \"/x\" (live)"),
+    ("notify = []", "notify = [\"/x\", \"y\"]", "events.notify: [] -> [\"/x\", \"y\"] (live)"),
     ("# address = \"127.0.0.1:9469\"", "address = \"[::1]:9469\"", "metrics.address: - -> \"[::1]:9469\" (needs a restart)"),
 ];
 

@@ -3,7 +3,10 @@
 use crate::error::{LabError, Result};
 use std::path::Path;
 use std::time::Duration;
-use twinline_control::{BypassStatus, Client, Event, HaStatus, Payload, Reply, Request};
+use twinline_control::{
+    BypassStatus, Client, DirectionStatus, Event, HaStatus, LinkPairStatus, OutletStatus, Payload,
+    Reply, Request,
+};
 
 /// How long an engine may take to answer: it is either there or it is not.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -85,6 +88,38 @@ pub fn ha(socket: &Path) -> Result<HaStatus> {
     }
 }
 
+/// Each direction of each link pair: what came in, what went out, what was dropped and why. One
+/// line each; what is left to say when traffic stopped and nobody knows where.
+///
+/// # Errors
+/// As [`Status::ask`].
+pub fn carried(socket: &Path) -> Result<Vec<String>> {
+    let pairs = match call(socket, &Request::ShowLinkPairs)? {
+        Payload::LinkPairs(pairs) => pairs,
+        other => return Err(not_understood("show link-pairs", &format!("{other:?}"))),
+    };
+    let line = |pair: &LinkPairStatus, way: &str, did: &DirectionStatus| {
+        let LinkPairStatus {
+            name,
+            gate_wanted,
+            gate_adopted,
+            ..
+        } = pair;
+        format!(
+            "{name} {way}: {} in, {} out, dropped {:?}; gate {gate_adopted} (wanted \
+             {gate_wanted}), stations {} and {}",
+            did.rx_packets, did.tx_packets, did.drops, pair.lan.macs, pair.wan.macs
+        )
+    };
+    let both = |pair: &LinkPairStatus| {
+        [
+            line(pair, "lan -> wan", &pair.lan_to_wan),
+            line(pair, "wan -> lan", &pair.wan_to_lan),
+        ]
+    };
+    Ok(pairs.iter().flat_map(both).collect())
+}
+
 /// Bits per second that come in on both sides of all link pairs.
 ///
 /// # Errors
@@ -113,6 +148,17 @@ pub fn events(socket: &Path) -> Result<Vec<Event>> {
     )? {
         Payload::Events(events) => Ok(events),
         other => Err(not_understood("show events", &format!("{other:?}"))),
+    }
+}
+
+/// Where events go, and what was lost there.
+///
+/// # Errors
+/// As [`Status::ask`].
+pub fn outlets(socket: &Path) -> Result<Vec<OutletStatus>> {
+    match call(socket, &Request::ShowOutlets)? {
+        Payload::Outlets(list) => Ok(list),
+        other => Err(not_understood("show outlets", &format!("{other:?}"))),
     }
 }
 

@@ -169,16 +169,42 @@ int shim_port_remove_mac(uint16_t port, const uint8_t mac[6])
 	return rte_eth_dev_mac_addr_remove(port, &addr);
 }
 
-struct rte_fib *shim_fib_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8)
+/*
+ * A table chooses its lookup when it is made: with AVX-512 only where up to 512 bits are allowed, which
+ * is not DPDK's default. Allowed for that moment alone, so that no driver chooses by it. Refused (and
+ * nothing changed) where --force-max-simd-bitwidth says what is allowed (rte_vect.h).
+ */
+static uint16_t allow_wide_vectors(void)
 {
-	struct rte_fib_conf conf;
+	const uint16_t before = rte_vect_get_max_simd_bitwidth();
+
+	if (before < RTE_VECT_SIMD_512)
+		(void)rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_512);
+	return before;
+}
+
+struct rte_lpm *shim_lpm_create(const char *name, int socket, uint32_t max_rules, uint32_t num_tbl8)
+{
+	struct rte_lpm_config conf;
 
 	memset(&conf, 0, sizeof(conf));
-	conf.type = RTE_FIB_DIR24_8;
-	conf.max_routes = (int)max_routes;
-	conf.dir24_8.nh_sz = RTE_FIB_DIR24_8_2B;
-	conf.dir24_8.num_tbl8 = num_tbl8;
-	return rte_fib_create(name, socket, &conf);
+	conf.max_rules = max_rules;
+	conf.number_tbl8s = num_tbl8;
+	return rte_lpm_create(name, socket, &conf);
+}
+
+_Static_assert(sizeof(struct rte_lpm_tbl_entry) == sizeof(uint32_t), "an entry is one word");
+_Static_assert(RTE_LPM_TBL24_NUM_ENTRIES == 1 << 24, "the first level has an entry for each /24");
+_Static_assert(RTE_LPM_TBL8_GROUP_NUM_ENTRIES == 256, "a group has an entry for each address");
+
+const uint32_t *shim_lpm_tbl24(const struct rte_lpm *lpm)
+{
+	return (const uint32_t *)lpm->tbl24;
+}
+
+const uint32_t *shim_lpm_tbl8(const struct rte_lpm *lpm)
+{
+	return (const uint32_t *)lpm->tbl8;
 }
 
 struct rte_fib6 *shim_fib6_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8)
@@ -190,7 +216,12 @@ struct rte_fib6 *shim_fib6_create(const char *name, int socket, uint32_t max_rou
 	conf.max_routes = (int)max_routes;
 	conf.trie.nh_sz = RTE_FIB6_TRIE_2B;
 	conf.trie.num_tbl8 = num_tbl8;
-	return rte_fib6_create(name, socket, &conf);
+	const uint16_t before = allow_wide_vectors();
+	struct rte_fib6 *fib = rte_fib6_create(name, socket, &conf);
+	const int failure = rte_errno;
+	(void)rte_vect_set_max_simd_bitwidth(before);
+	rte_errno = failure;
+	return fib;
 }
 
 int shim_tel_dict_u64(struct rte_tel_data *data, const char *name, uint64_t value)

@@ -21,14 +21,16 @@
 #include <rte_cycles.h>
 #include <rte_ring.h>
 #include <rte_mempool.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_ethdev.h>
 #include <rte_eth_ring.h>
 #include <rte_pdump.h>
 #include <rte_telemetry.h>
 #include <rte_launch.h>
-#include <rte_fib.h>
+#include <rte_lpm.h>
 #include <rte_fib6.h>
+#include <rte_vect.h>
 
 /* The release that these bindings were built against. */
 enum shim_version {
@@ -110,7 +112,10 @@ int shim_port_remove_mac(uint16_t port, const uint8_t mac[6]);
 
 /* A DIR24_8 table and a trie with next hops of two bytes (15 bits are the caller's) and the default
  * next hop 0: their configurations hold anonymous unions. NULL: rte_errno says why. */
-struct rte_fib *shim_fib_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8);
+struct rte_lpm *shim_lpm_create(const char *name, int socket, uint32_t max_rules, uint32_t num_tbl8);
+/* The entries of both levels (rte_lpm.h); their bits are those of SHIM_LPM_*. */
+const uint32_t *shim_lpm_tbl24(const struct rte_lpm *lpm);
+const uint32_t *shim_lpm_tbl8(const struct rte_lpm *lpm);
 struct rte_fib6 *shim_fib6_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8);
 
 /* Unsigned numbers in answers of the telemetry: renamed in 23.03. */

@@ -199,6 +199,12 @@ pub enum Error {
         /// What was asked for.
         call: &'static str,
     },
+    /// Somebody looks at the port's frames already.
+    #[error("port {name}: somebody looks at its frames already")]
+    Tapped {
+        /// The port's name.
+        name: String,
+    },
     /// Any other failed call on a port.
     #[error("port {name}: {call} failed: {errno}")]
     Port {

@@ -21,6 +21,7 @@ pub mod clock;
 mod eal;
 mod error;
 mod fib;
+pub mod files;
 mod ixgbe_bypass;
 pub mod lcore;
 mod mbuf;
@@ -29,14 +30,15 @@ mod pool;
 mod port;
 mod queue;
 mod stats;
+mod tap;
 pub mod telemetry;
 
 pub use burst::{Burst, Drain};
-pub use eal::{Eal, EalOptions, Huge, LogLevel, Pci, PciAddress, version};
+pub use eal::{Eal, EalOptions, Huge, LogLevel, Pci, PciAddress, linkage, version};
 pub use error::{Errno, Error};
-pub use fib::{Fib4, Fib4Reader, Fib6, Fib6Reader, FibOptions, MAX_NEXT_HOP};
+pub use fib::{Begun, Fib4, Fib4Reader, Fib4View, Fib6, Fib6Reader, FibOptions, MAX_NEXT_HOP};
 pub use ixgbe_bypass::{IxgbeBypass, ixgbe_bypass_is_linked};
-pub use mbuf::{Mbuf, NoRoom};
+pub use mbuf::{Mbuf, NoRoom, Segments};
 pub use pdump::pdump_init;
 pub use pool::{Pool, PoolOptions};
 pub use port::{
@@ -45,3 +47,4 @@ pub use port::{
 };
 pub use queue::{RxQueue, TxQueue};
 pub use stats::{Stats, XStat};
+pub use tap::{Direction, PortTap, Watcher};

@@ -113,6 +113,34 @@ impl Mbuf {
         unsafe { slice::from_raw_parts(self.start(), usize::from(self.data_len())) }
     }
 
+    /// The bytes of each segment, in order: together the whole frame.
+    pub fn segments(&self) -> Segments<'_> {
+        Segments {
+            next: Some(self),
+            left: self.segment_count(),
+        }
+    }
+
+    fn segment_count(&self) -> u16 {
+        // SAFETY: nb_segs is a u16 at that offset.
+        unsafe { self.field::<u16>(dpdk_sys::SHIM_MBUF_NB_SEGS) }
+    }
+
+    /// The segment behind this one.
+    fn next(&self) -> Option<&Mbuf> {
+        // SAFETY: next is a pointer at that offset: null, or the next segment of this frame, which
+        // lives as long as its first one. Mbuf is a transparent NonNull, as Option<Mbuf> is a
+        // nullable pointer: the field itself is read as one, by reference, so nothing is dropped.
+        let next = unsafe {
+            self.raw
+                .as_ptr()
+                .byte_add(dpdk_sys::SHIM_MBUF_NEXT as usize)
+                .cast::<Option<Mbuf>>()
+                .as_ref()
+        };
+        next.and_then(Option::as_ref)
+    }
+
     /// The bytes of the first segment, to change.
     #[inline(always)]
     pub fn data_mut(&mut self) -> &mut [u8] {
@@ -260,6 +288,25 @@ impl Mbuf {
             use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             _mm_prefetch::<_MM_HINT_T0>(self.start().cast::<i8>());
         }
+    }
+}
+
+/// The segments of a frame, see [`Mbuf::segments`].
+#[derive(Debug, Clone)]
+pub struct Segments<'a> {
+    next: Option<&'a Mbuf>,
+    left: u16,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        // A chain that is longer than it says, or goes round, ends where it says.
+        self.left = self.left.checked_sub(1)?;
+        let segment = self.next?;
+        self.next = segment.next();
+        Some(segment.data())
     }
 }
 

@@ -46,6 +46,9 @@ pub struct Pool {
     raw: NonNull<rte_mempool>,
     name: Arc<str>,
     size: u32,
+    cache: u32,
+    data_room: u16,
+    socket: Option<u32>,
     /// Keeps the EAL's memory mapped.
     _token: Arc<Token>,
 }
@@ -114,6 +117,9 @@ impl Pool {
             raw,
             name: options.name.into(),
             size: options.mbufs,
+            cache: options.cache,
+            data_room: options.data_room,
+            socket: options.socket,
             _token: Arc::clone(eal.token()),
         })
     }
@@ -155,6 +161,21 @@ impl Pool {
     /// Frames in the pool and out of it.
     pub fn size(&self) -> u32 {
         self.size
+    }
+
+    /// Frames kept per lcore, at most.
+    pub fn cache(&self) -> u32 {
+        self.cache
+    }
+
+    /// Bytes of a frame's buffer, the headroom among them.
+    pub fn data_room(&self) -> u16 {
+        self.data_room
+    }
+
+    /// The NUMA node that was asked for; `None`: any.
+    pub fn socket(&self) -> Option<u32> {
+        self.socket
     }
 
     /// Frames out of the pool now: with programs, queues and devices. Walks the

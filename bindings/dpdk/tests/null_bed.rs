@@ -14,6 +14,7 @@ fn frames_come_and_go() {
     let eal = Eal::init(options).expect("the EAL");
     assert!(!eal.has_hugepages());
     assert!(dpdk::version().starts_with("DPDK "));
+    assert!(["static", "shared"].contains(&dpdk::linkage()));
 
     // Ports by name, each once.
     assert_eq!(eal.ports().len(), 2);
@@ -38,6 +39,10 @@ fn frames_come_and_go() {
 
     // Too many queues: refused by name, and the port comes back.
     let pool = common::pool(&eal, "frames", 2047);
+    assert_eq!(
+        (pool.cache(), pool.data_room(), pool.socket()),
+        (64, 2176, None)
+    );
     let greedy = PortOptions {
         rx_queues: 2000,
         ..PortOptions::default()

@@ -1,10 +1,29 @@
 //! Two ports joined by rings: frame in = frame out, in order, nothing lost,
 //! nothing leaked; queues are given back or the port does not stop.
 
+// clippy takes only the #[test] functions themselves for tests.
+#![allow(clippy::expect_used)]
+
 mod common;
 
 use common::{numbered, numbers};
-use dpdk::{Burst, Eal, Error, PortOptions};
+use dpdk::{Burst, Direction, Eal, Error, Mbuf, PortOptions, Watcher};
+use std::sync::{Arc, Mutex};
+
+/// Notes the numbers of the frames that it is shown.
+struct Notes(Arc<Mutex<Vec<(Direction, u32)>>>);
+
+impl Watcher for Notes {
+    fn frames(&mut self, direction: Direction, frames: &[Mbuf]) {
+        let mut notes = self.0.lock().expect("nobody panicked");
+        for frame in frames {
+            let bytes = frame.segments().collect::<Vec<_>>().concat();
+            assert_eq!(bytes.len(), frame.len() as usize);
+            let number = bytes.first_chunk().expect("a number");
+            notes.push((direction, u32::from_be_bytes(*number)));
+        }
+    }
+}
 
 #[test]
 fn a_cable_between_two_ports() {
@@ -140,6 +159,41 @@ fn a_cable_between_two_ports() {
     assert_eq!((mbuf.tailroom(), mbuf.len()), (0, 2053));
     drop(mbuf);
 
+    // A tap sees both directions, one at a time, and costs no frame; again and again.
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let notes = || Box::new(Notes(Arc::clone(&seen)));
+    for round in 0..3 {
+        let mut tap = left.tap(notes()).expect("a tap");
+        let second = left.tap(notes()).unwrap_err();
+        assert!(matches!(second, Error::Tapped { .. }), "{second}");
+        let mut burst = Burst::<32>::new();
+        numbered(&pool, &mut burst, round, 2);
+        assert_eq!(left_tx[0].burst(&mut burst), 2);
+        assert_eq!(right_rx[0].burst(&mut burst), 2);
+        assert_eq!(right_tx[0].burst(&mut burst), 2);
+        assert_eq!(left_rx[0].burst(&mut burst), 2);
+        burst.clear();
+        let (sent, received) = (Direction::Sent, Direction::Received);
+        assert_eq!(
+            std::mem::take(&mut *seen.lock().unwrap()),
+            [
+                (sent, round),
+                (sent, round + 1),
+                (received, round),
+                (received, round + 1)
+            ]
+        );
+        assert_eq!(tap.missed(), 0);
+        assert!(tap.end().is_some());
+        assert!(tap.end().is_none(), "taken back once");
+        numbered(&pool, &mut burst, 7, 1);
+        assert_eq!(left_tx[0].burst(&mut burst), 1);
+        assert_eq!(right_rx[0].burst(&mut burst), 1);
+        assert!(seen.lock().unwrap().is_empty(), "it has ended");
+    }
+    // One that is there when its port stops ends with it.
+    let left_tap = left.tap(notes()).expect("a tap");
+
     // Stop wants this port's queues, and all of them.
     let (left_id, left_name) = (left.id(), left.name().to_owned());
     let failed = right.stop(left_rx, right_tx).unwrap_err();
@@ -170,6 +224,9 @@ fn a_cable_between_two_ports() {
         .stop(Vec::new(), Vec::new())
         .expect("dropped queues are quiet");
 
+    assert_eq!(Arc::strong_count(&seen), 2);
+    drop(left_tap);
+    assert_eq!(Arc::strong_count(&seen), 1, "the watcher is gone");
     left.close().expect("close");
     drop(right);
     assert_eq!(pool.in_use(), 0, "a leak");

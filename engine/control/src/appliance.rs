@@ -30,7 +30,8 @@ pub struct LcoreStatus {
     pub busy_iterations: u64,
     /// Packets received.
     pub packets: u64,
-    /// Share of its cycles spent in turns that found frames, 0 to 1, over the last second or so.
+    /// Share of its cycles spent in turns that found frames (on the management core: in turns, it
+    /// sleeps between them), 0 to 1, over the last second or so.
     pub busy_ratio: f64,
     /// Cycles of the TSC for a packet, over the same time; `None` without packets.
     pub cycles_per_packet: Option<f64>,

@@ -16,6 +16,7 @@ mod figures;
 mod http;
 mod line;
 mod metrics;
+mod outlets;
 pub mod render;
 mod reply;
 mod request;
@@ -32,6 +33,7 @@ pub use client::{Client, ClientError};
 pub use figures::{Histogram, MetricsStatus, RoleChanges};
 pub use http::HttpError;
 pub use metrics::{MetricsServer, metrics_text};
+pub use outlets::{EventRecord, OutletStatus};
 pub use reply::{Payload, Reply};
 pub use request::Request;
 pub use routing::{

@@ -6,6 +6,7 @@ use crate::appliance::{
 };
 use crate::changes::{ChangesStatus, CommitsStatus};
 use crate::figures::MetricsStatus;
+use crate::outlets::OutletStatus;
 use crate::routing::{InterfacesStatus, NeighbourStatus, RouteStatus, VirtualRoutersStatus};
 use crate::status::{BypassStatus, ConfigStatus, Event, HaStatus, LinkPairStatus, PortStatus};
 
@@ -39,6 +40,8 @@ pub enum Payload {
     LinkPairs(Vec<LinkPairStatus>),
     /// To `show_events`, oldest first.
     Events(Vec<Event>),
+    /// To `show_outlets`.
+    Outlets(Vec<OutletStatus>),
     /// To `show_bypass`.
     Bypass(Vec<BypassStatus>),
     /// To `show_virtual_routers`.
@@ -91,6 +94,7 @@ impl Payload {
             Payload::Ports(ports) => serde_json::to_string_pretty(ports),
             Payload::LinkPairs(pairs) => serde_json::to_string_pretty(pairs),
             Payload::Events(events) => serde_json::to_string_pretty(events),
+            Payload::Outlets(list) => serde_json::to_string_pretty(list),
             Payload::Bypass(cards) => serde_json::to_string_pretty(cards),
             Payload::VirtualRouters(routers) => serde_json::to_string_pretty(routers),
             Payload::Interfaces(interfaces) => serde_json::to_string_pretty(interfaces),

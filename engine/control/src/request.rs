@@ -19,6 +19,8 @@ pub enum Request {
         #[serde(default)]
         after: Option<u64>,
     },
+    /// Where events go beside the ring, and how that works.
+    ShowOutlets,
     /// Bypass cards: what they can do, what they were told, what they show.
     ShowBypass,
     /// Virtual routers: their states, whom they hear, what they counted.
@@ -180,11 +182,12 @@ pub enum Request {
 
 impl Request {
     /// Every command, as `cmd` names it.
-    pub const COMMANDS: [&'static str; 39] = [
+    pub const COMMANDS: [&'static str; 40] = [
         "show_ha",
         "show_ports",
         "show_link_pairs",
         "show_events",
+        "show_outlets",
         "show_bypass",
         "show_virtual_routers",
         "show_interfaces",
@@ -244,6 +247,7 @@ impl Request {
             | Request::ShowPorts
             | Request::ShowLinkPairs
             | Request::ShowEvents { .. }
+            | Request::ShowOutlets
             | Request::ShowBypass
             | Request::ShowVirtualRouters
             | Request::ShowInterfaces

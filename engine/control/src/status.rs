@@ -196,6 +196,10 @@ pub struct PortStatus {
     pub speed_mbps: Option<u32>,
     /// Taken down by us to propagate the other port's loss (rule 17).
     pub taken_down_by_us: bool,
+    /// Taken down by an operator (`set link-down`).
+    pub taken_down_by_operator: bool,
+    /// Receives what is not addressed to it; `None` where the driver does not say.
+    pub promiscuous: Option<bool>,
     /// What it counted.
     pub counters: PortCounters,
     /// Packets that we dropped here, by cause.
@@ -206,7 +210,7 @@ pub struct PortStatus {
     pub punted: BTreeMap<String, u64>,
 }
 
-/// A port's counters since the engine's start.
+/// A port's counters since the engine's start, or since they were cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PortCounters {
@@ -260,6 +264,8 @@ pub struct LegStatus {
     pub up: bool,
     /// Taken down by us to propagate the other leg's loss (rule 17).
     pub taken_down_by_us: bool,
+    /// Taken down by an operator (`set link-down`).
+    pub taken_down_by_operator: bool,
     /// Stations known on this side.
     pub macs: u32,
 }

@@ -68,6 +68,7 @@ impl PairFigures {
 pub(crate) struct WorkerFigures {
     pub iterations: Figure,
     pub busy_iterations: Figure,
+    pub busy_cycles: Figure,
     pub injected: Figure,
     pub inject_refused: Figure,
     pub learn_dropped: Figure,
@@ -110,6 +111,7 @@ impl Counters {
         WorkerSnapshot {
             iterations: self.worker.iterations.get(),
             busy_iterations: self.worker.busy_iterations.get(),
+            busy_cycles: self.worker.busy_cycles.get(),
             injected: self.worker.injected.get(),
             inject_refused: self.worker.inject_refused.get(),
             learn_dropped: self.worker.learn_dropped.get(),
@@ -183,6 +185,25 @@ impl SideSnapshot {
         self.rx_bytes.saturating_sub(self.in_band_bytes)
     }
 
+    /// What was counted since `from`, an earlier snapshot.
+    #[must_use]
+    pub const fn since(&self, from: &Self) -> Self {
+        Self {
+            rx_packets: self.rx_packets.saturating_sub(from.rx_packets),
+            rx_bytes: self.rx_bytes.saturating_sub(from.rx_bytes),
+            tx_packets: self.tx_packets.saturating_sub(from.tx_packets),
+            tx_bytes: self.tx_bytes.saturating_sub(from.tx_bytes),
+            dropped_gate: self.dropped_gate.saturating_sub(from.dropped_gate),
+            dropped_lease: self.dropped_lease.saturating_sub(from.dropped_lease),
+            dropped_overlap: self.dropped_overlap.saturating_sub(from.dropped_overlap),
+            dropped_announce: self.dropped_announce.saturating_sub(from.dropped_announce),
+            dropped_tx_full: self.dropped_tx_full.saturating_sub(from.dropped_tx_full),
+            in_band: self.in_band.saturating_sub(from.in_band),
+            in_band_bytes: self.in_band_bytes.saturating_sub(from.in_band_bytes),
+            in_band_full: self.in_band_full.saturating_sub(from.in_band_full),
+        }
+    }
+
     /// Frames received here and not forwarded, of whatever cause.
     #[must_use]
     pub const fn dropped_on_receipt(&self) -> u64 {
@@ -219,6 +240,8 @@ pub struct WorkerSnapshot {
     pub iterations: u64,
     /// Iterations that received or injected at least one frame.
     pub busy_iterations: u64,
+    /// Ticks of the time stamp counter spent in these: an estimate from a sample of them.
+    pub busy_cycles: u64,
     /// Frames of the management core that were handed to a port.
     pub injected: u64,
     /// Frames of the management core that no port took, because it was full or because this
@@ -230,6 +253,17 @@ pub struct WorkerSnapshot {
     pub pairs: Vec<PairSnapshot>,
     /// Its L3 ports, in the order of the worker's configuration.
     pub l3: Vec<L3PortSnapshot>,
+}
+
+impl WorkerSnapshot {
+    /// Frames received, on all pairs and L3 ports.
+    #[must_use]
+    pub fn rx_packets(&self) -> u64 {
+        let pairs = self.pairs.iter();
+        let pairs = pairs.map(|p| p.lan.rx_packets.wrapping_add(p.wan.rx_packets));
+        let l3 = self.l3.iter().map(|port| port.rx_packets);
+        pairs.chain(l3).fold(0, u64::wrapping_add)
+    }
 }
 
 #[cfg(test)]
@@ -257,9 +291,15 @@ mod tests {
         assert_eq!(snapshot.pairs[0].index, 3);
         assert_eq!(snapshot.pairs[0].lan.dropped_on_receipt(), 2);
         assert_eq!(snapshot.pairs[0].wan, SideSnapshot::default());
+        counters.pairs[0].side(Side::Wan).rx_packets.add(3);
+        counters.pairs[1].side(Side::Lan).rx_packets.add(4);
+        assert_eq!(counters.snapshot().rx_packets(), 7);
         assert_eq!(snapshot.pairs[1].side(Side::Wan).rx_bytes, 64);
         assert_eq!(snapshot.pairs[1].lan, SideSnapshot::default());
         assert_eq!(counters.iterations(), 7);
+        let lan = snapshot.pairs[0].lan;
+        assert_eq!(lan.since(&lan), SideSnapshot::default());
+        assert_eq!(lan.since(&SideSnapshot::default()), lan);
     }
 
     #[test]

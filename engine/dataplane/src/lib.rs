@@ -25,6 +25,7 @@ mod learn;
 mod lease;
 mod mac_table;
 mod thread;
+mod turns;
 mod worker;
 
 pub use counters::{Counters, PairSnapshot, SideSnapshot, WorkerSnapshot};
@@ -39,4 +40,4 @@ pub use twinline_wire::Side;
 pub use worker::{Inject, PairQueues, Worker, WorkerConfig, WorkerLinks};
 
 /// Frames that a worker takes from a queue at once.
-pub const BURST: usize = 32;
+pub const BURST: usize = 64;

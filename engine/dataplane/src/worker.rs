@@ -19,6 +19,7 @@ use crate::learn::{
 };
 use crate::lease::Lease;
 use crate::mac_table::{MacBytes, MacTable, is_group};
+use crate::turns::Turns;
 use crate::{BURST, Side};
 use dpdk::clock::{self, TscClock};
 use dpdk::{Burst, Mbuf, RxQueue, TxQueue};
@@ -152,6 +153,7 @@ pub struct Worker {
     inject: rtrb::Consumer<Inject>,
     common: Common,
     l3: Option<Box<L3>>,
+    turns: Turns,
 }
 
 impl Worker {
@@ -197,6 +199,7 @@ impl Worker {
                 burst: Burst::new(),
             },
             l3: l3.map(Box::new),
+            turns: Turns::new(config.clock),
         };
         (
             worker,
@@ -215,6 +218,7 @@ impl Worker {
     #[inline(always)]
     pub fn poll_once(&mut self) -> bool {
         let mut busy = false;
+        self.turns.begin();
         if !self.inject.is_empty() {
             busy = self.send_injected();
         }
@@ -227,6 +231,10 @@ impl Worker {
         }
         counters.worker.iterations.add(1);
         counters.worker.busy_iterations.add(u64::from(busy));
+        let ticks = self.turns.end(busy);
+        if ticks > 0 {
+            counters.worker.busy_cycles.add(ticks);
+        }
         busy
     }
 

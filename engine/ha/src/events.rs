@@ -38,6 +38,8 @@ pub enum Reason {
     OperatorResumed,
     /// An operator cleared the latch and the counts.
     OperatorCleared,
+    /// An operator took a port's link down, or let it up.
+    OperatorSetLink,
     /// Fewer link pairs up than the minimum.
     LinksBelowMinimum,
     /// Enough link pairs are up again.
@@ -139,6 +141,7 @@ impl Reason {
             Self::OperatorSuspended => "operator_suspended",
             Self::OperatorResumed => "operator_resumed",
             Self::OperatorCleared => "operator_cleared",
+            Self::OperatorSetLink => "operator_set_link",
             Self::LinksBelowMinimum => "links_below_minimum",
             Self::LinksRecovered => "links_recovered",
             Self::BandwidthBelowMinimum => "bandwidth_below_minimum",
@@ -271,6 +274,13 @@ pub enum Alarm {
         /// In its driver's words.
         text: String,
     },
+    /// An outlet of events does not take them.
+    EventOutlet {
+        /// `file`, `syslog`, `journald` or `notify`.
+        outlet: &'static str,
+        /// Why, in one line.
+        text: String,
+    },
 }
 
 impl Alarm {
@@ -328,6 +338,7 @@ impl Alarm {
             Self::RouterElsewhere { .. } => "virtual_router_elsewhere",
             Self::CardPath { .. } => "bypass_path",
             Self::Card { .. } => "bypass_card",
+            Self::EventOutlet { .. } => "event_outlet",
         }
     }
 }
@@ -389,6 +400,7 @@ impl fmt::Display for Alarm {
                 write!(f, "the bypass card was told {wanted} and does not say where it is")
             }
             Self::Card { text, .. } => write!(f, "bypass card: {text}"),
+            Self::EventOutlet { outlet, text } => write!(f, "events.{outlet}: {text}"),
         }
     }
 }

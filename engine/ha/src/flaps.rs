@@ -52,6 +52,11 @@ impl Flaps {
         self.times.push_back(now);
     }
 
+    /// When each of those that are kept was, oldest first.
+    pub fn times(&self) -> impl DoubleEndedIterator<Item = Time> + '_ {
+        self.times.iter().copied()
+    }
+
     /// How many are kept: after [`Self::prune`] those within the window.
     #[must_use]
     pub fn kept(&self) -> usize {
@@ -98,6 +103,10 @@ mod tests {
         let start = Time::ZERO;
         flaps.record(start);
         flaps.record(start + Duration::from_secs(100));
+        assert_eq!(
+            flaps.times().next_back(),
+            Some(start + Duration::from_secs(100))
+        );
         assert_eq!(flaps.count(start + Duration::from_secs(899), WINDOW), 2);
         assert_eq!(flaps.count(start + Duration::from_secs(900), WINDOW), 1);
         flaps.prune(start + Duration::from_secs(1000), WINDOW);

@@ -34,6 +34,7 @@ pub mod node;
 pub mod observation;
 pub mod peer;
 pub mod settings;
+pub mod severity;
 pub mod state;
 
 pub use action::{Action, CardCommand, GateMode};
@@ -48,5 +49,6 @@ pub use observation::{
     WorkerProgress,
 };
 pub use settings::{Mode, OnMaxFlaps, Settings, Topology};
+pub use severity::{Kind, Severity};
 pub use state::SavedState;
 pub use twinline_time::Time;

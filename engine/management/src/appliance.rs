@@ -81,6 +81,12 @@ pub struct RunningWorker {
     pub links: WorkerLinks,
     /// The pairs that it carries, by index.
     pub pairs: Vec<usize>,
+    /// Its core.
+    pub core: usize,
+    /// DPDK's number of the thread.
+    pub lcore: u32,
+    /// It carries the ports of layer 3.
+    pub routes: bool,
 }
 
 /// Gate and address table of a pair, and which watched ports are its ends.
@@ -437,6 +443,9 @@ impl Appliance {
                 handle,
                 links,
                 pairs: indices,
+                core,
+                lcore: eal.lcore_of(core).unwrap_or(u32::MAX),
+                routes,
             });
         }
 
@@ -473,9 +482,7 @@ impl Appliance {
     /// Takes everything down in order: workers, ports, EAL. Ports that we took down are let up.
     pub fn take_down(mut self) {
         for port in &mut self.ports {
-            if port.taken_down()
-                && let Err(error) = port.set_up(true)
-            {
+            if let Err(error) = port.let_go() {
                 log::warn!("port {}: stays down: {error}", port.name);
             }
         }

@@ -184,7 +184,8 @@ pub fn heartbeat_out(heartbeat: &ha::Heartbeat) -> frame::Heartbeat {
     }
 }
 
-fn heartbeat_in(heartbeat: &frame::Heartbeat) -> ha::Heartbeat {
+/// A heartbeat as it was on the wire, for the decisions and for operators.
+pub(crate) fn heartbeat_in(heartbeat: &frame::Heartbeat) -> ha::Heartbeat {
     let echo = |echo: &frame::Echo| Echo {
         instance: echo.instance,
         boot: echo.boot,

@@ -5,9 +5,11 @@
 //! heartbeat waits a millisecond at most, and the core is free for others.
 
 mod bypass;
+mod ports;
 mod reload;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,17 +29,21 @@ use twinline_ha::{
 use twinline_wire::announce;
 
 use crate::appliance::{Appliance, StartError, load_auth};
+use crate::capture::Captures;
 use crate::card_finder;
 use crate::cards::CardHandle;
 use crate::convert;
 use crate::in_band::Outgoing;
 use crate::l3::{Around, Layer3};
+use crate::lcores::{Lcores, Work};
+use crate::outlets::{self, Identity, Outlets};
 use crate::state_file::{self, StateWriter};
 use crate::status;
 use crate::tally::Tally;
 use crate::telemetry::Feed;
 use crate::vitals::Vitals;
 use bypass::CardLook;
+use ports::{LinkWish, ShownFromByPort};
 
 /// The longest and the shortest sleep between two ticks.
 const TICK_MAX: Duration = Duration::from_millis(1);
@@ -55,6 +61,8 @@ const LEARN_A_TICK: usize = 256;
 const DIVERTED_A_TICK: usize = 64;
 /// How long the end of the process waits for the cards: their slowest verb, twice.
 const CARD_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of the process waits for captures' files to be closed.
+const CAPTURE_PATIENCE: Duration = Duration::from_secs(2);
 /// The request id of an orderly stop: no client waits for it.
 const STOP_ID: u64 = 0;
 
@@ -79,6 +87,9 @@ pub struct Surroundings {
     pub signals: Arc<Signals>,
     /// What other threads may see at any time.
     pub vitals: Arc<Vitals>,
+    /// What stands before the words of `events.notify`: it leads to [`become_program`] in a process
+    /// of its own. Empty: the program is started as it is.
+    pub notify_launcher: Vec<OsString>,
 }
 
 /// The management core.
@@ -93,12 +104,20 @@ pub struct ManagementCore {
     /// What was last seen of them.
     cards_seen: Vec<CardLook>,
     cards_shown: bool,
-    /// Ports to be taken down or let up once their card's serial lines are quiet; each once.
-    ports_waiting: Vec<(u16, Side, bool)>,
+    /// Links to be taken down or let up once their card's serial lines are quiet.
+    links_waiting: Vec<LinkWish>,
+    /// From where on the ports' counters are shown.
+    pub(crate) shown_from: ShownFromByPort,
+    pub(crate) captures: Captures,
+    pub(crate) lcores: Lcores,
     state: StateWriter,
     /// Why states cannot be written: an alarm that stands.
     state_failure: Option<String>,
-    zero: Instant,
+    pub(crate) zero: Instant,
+    pub(crate) outlets: Outlets,
+    identity: Identity,
+    /// The outlets that fail, and why: alarms that stand.
+    outlet_failures: BTreeMap<&'static str, String>,
     links_due: Time,
     next_request: u64,
     waiting: BTreeMap<u64, Call>,
@@ -143,7 +162,16 @@ impl ManagementCore {
         let loaded = state_file::load(path);
         let state = StateWriter::spawn(path.clone())
             .map_err(|error| StartError::Other(format!("state file's thread: {error}")))?;
+        // Before the EAL pins this thread: the outlets' threads, and the program, run on all cores.
+        let outlets = Outlets::spawn(config.events.clone(), around.notify_launcher.clone())
+            .map_err(|error| StartError::Other(format!("the events' thread: {error}")))?;
         let boot = new_boot_id();
+        let identity = Identity {
+            boot: format!("{boot:016x}"),
+            instance: config.instance.name.clone(),
+            id: config.instance.id,
+            stack: config.instance.stack.clone(),
+        };
         let mut appliance = Appliance::bring_up(&config, boot, auth)?;
         let l3 = appliance
             .l3
@@ -179,6 +207,7 @@ impl ManagementCore {
             feed.inspect_err(|error| log::warn!("{error}; dpdk-telemetry.py will not have /ha/*"))
                 .ok()
         });
+        let lcores = Lcores::new(appliance.clock);
         Ok(Self {
             gate_epochs: vec![None; appliance.pairs.len()],
             injected: vec![0; appliance.workers.len()],
@@ -189,10 +218,16 @@ impl ManagementCore {
             boot,
             cards_seen: cards.iter().map(|c| CardLook::none(c.is_some())).collect(),
             cards_shown: false,
-            ports_waiting: Vec::new(),
+            links_waiting: Vec::new(),
+            shown_from: ShownFromByPort::new(),
+            captures: Captures::default(),
+            lcores,
             cards,
             state,
             state_failure: None,
+            outlets,
+            identity,
+            outlet_failures: BTreeMap::new(),
             zero,
             links_due: Time::ZERO,
             l3,
@@ -240,6 +275,9 @@ impl ManagementCore {
                 message: "the engine has stopped".into(),
             });
         }
+        std::mem::take(&mut self.captures).finish(CAPTURE_PATIENCE);
+        // Beside the cards and the ports: a program that does not read holds nothing up.
+        self.outlets.close();
         // Rule 14: what the cards were told last is done before the ports go.
         let patience = if self.exit {
             CARD_PATIENCE
@@ -250,6 +288,7 @@ impl ManagementCore {
             card.finish(patience);
         }
         self.appliance.take_down();
+        self.outlets.finish(self.exit);
     }
 
     /// A tick, or less where the node wants to see the world sooner.
@@ -271,6 +310,7 @@ impl ManagementCore {
 
     /// One turn; false when the HA queue still holds frames.
     fn tick(&mut self, requests: &[(u64, Request)]) -> bool {
+        let begun = tsc_now();
         let mut messages = Vec::new();
         let mut rejects = Vec::new();
         // Rule 3: the queue is drained before anything is judged, and the clock read after it.
@@ -281,6 +321,7 @@ impl ManagementCore {
         self.receive_in_band(&mut messages, &mut rejects);
         let mut learned = Vec::new();
         let mut progress = Vec::with_capacity(self.appliance.workers.len());
+        let mut work = Vec::with_capacity(self.appliance.workers.len());
         let mut bytes = [0u64; 2];
         let mut announcements_pending = 0;
         for (worker, injected) in self.appliance.workers.iter_mut().zip(&self.injected) {
@@ -296,6 +337,7 @@ impl ManagementCore {
                 });
             }
             let counted = worker.links.counters.snapshot();
+            work.push(Work::from(&counted));
             progress.push(WorkerProgress {
                 iterations: counted.iterations,
                 idle_iterations: counted.iterations.saturating_sub(counted.busy_iterations),
@@ -317,7 +359,7 @@ impl ManagementCore {
                 .is_some_and(|p| p.carrier()),
             None => true,
         };
-        self.set_waiting_ports();
+        self.set_waiting_links();
         self.poll_l3_links();
         let leased = self.appliance.lease.holds(tsc_now());
         self.l3_do(|l3, now, around| l3.turn(now, leased, around));
@@ -366,7 +408,11 @@ impl ManagementCore {
                 self.state_failure = Some(failure);
             }
         }
-        self.tally.look(&self.node, &progress);
+        self.captures.tend();
+        self.lcores.sample(work.into_iter());
+        self.lcores.own_turn(begun, messages.len());
+        self.look_at_outlets();
+        self.tally.look(&self.node);
         self.publish(now);
         self.around.vitals.stepped(&progress);
         drained
@@ -506,7 +552,7 @@ impl ManagementCore {
             }
             Action::RevokeLease => self.appliance.lease.revoke(),
             Action::LeaseForever => self.appliance.lease.forever(),
-            Action::SetPort { pair, side, up } => self.port_waits(pair, side, up),
+            Action::SetPort { pair, side, up } => self.propagate(pair, side, up),
             Action::SetMac { pair, mac, side } => {
                 let Some(pair) = self.appliance.pairs.get(usize::from(pair)) else {
                     return;
@@ -529,30 +575,10 @@ impl ManagementCore {
             Action::Event(event) => {
                 self.tally.happened(&event);
                 self.around.vitals.happened(&event);
-                self.log_event(&event);
+                self.tell(&event);
             }
             Action::Answer { id, result } => self.answer(id, result),
             Action::Exit => self.exit = true,
-        }
-    }
-
-    fn set_port(&mut self, pair: u16, side: Side, up: bool) {
-        let index = usize::from(pair);
-        let Some(parts) = self.appliance.pairs.get(index) else {
-            return;
-        };
-        let port = match side {
-            Side::Lan => parts.ports[0],
-            Side::Wan => parts.ports[1],
-        };
-        let Some(port) = self.appliance.ports.get_mut(port) else {
-            return;
-        };
-        if let Err(error) = port.set_up(up) {
-            let wanted = if up { "let up" } else { "taken down" };
-            let text = format!("port {} could not be {wanted}: {error}", port.name);
-            log::error!("{text}");
-            self.node.record_note(text, Reason::PartnerDown);
         }
     }
 
@@ -622,18 +648,30 @@ impl ManagementCore {
         sent
     }
 
-    fn log_event(&self, event: &Event) {
-        let text = status::event(&self.config, event);
-        let arrow = match (text.from.as_str(), text.to.as_str()) {
-            ("", "") => String::new(),
-            ("", to) => format!(" {to}"),
-            (from, to) => format!(" {from} -> {to}"),
-        };
-        let colon = if text.detail.is_empty() { "" } else { ": " };
-        let line = format!("{}{arrow} ({}){colon}{}", text.what, text.why, text.detail);
+    fn tell(&mut self, event: &Event) {
+        let shown = status::event(&self.config, event);
+        let line = shown.line();
         match &event.subject {
             Subject::Alarm(_) if event.why == Reason::AlarmRaised => log::warn!("{line}"),
             _ => log::info!("{line}"),
+        }
+        let record = outlets::record(&self.identity, &self.config, event, shown);
+        self.outlets.send(record);
+    }
+
+    /// An outlet that fails is an alarm until it works again.
+    fn look_at_outlets(&mut self) {
+        while let Some(report) = self.outlets.report() {
+            let outlet = report.outlet;
+            if let Some(text) = self.outlet_failures.remove(outlet) {
+                let alarm = Alarm::EventOutlet { outlet, text };
+                self.node.set_alarm(alarm, false);
+            }
+            if let Some(text) = report.failure {
+                self.outlet_failures.insert(outlet, text.clone());
+                let alarm = Alarm::EventOutlet { outlet, text };
+                self.node.set_alarm(alarm, true);
+            }
         }
     }
 
@@ -655,6 +693,18 @@ impl ManagementCore {
                     if let Some((request, call)) = self.bypass_call(call) {
                         self.wait_for_node(request, call, requests);
                     }
+                    continue;
+                }
+                Command::SetLink { .. }
+                | Command::SetPromiscuous { .. }
+                | Command::ClearPortStats { .. }
+                | Command::CaptureStart { .. }
+                | Command::CaptureStop { .. } => {
+                    self.port_call(call);
+                    continue;
+                }
+                Command::ShowOutlets => {
+                    self.outlets.show(call);
                     continue;
                 }
                 _ => {

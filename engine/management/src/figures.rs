@@ -1,10 +1,11 @@
 //! What monitoring fetches, made from what consoles are shown and from the tally.
 
-use twinline_control::{BandwidthStatus, LcoreStatus, MetricsStatus, VersionStatus};
+use twinline_control::MetricsStatus;
 use twinline_dataplane::l3::L3Drop;
 use twinline_ha::Alarm;
 
 use crate::core::ManagementCore;
+use crate::shown_from::Counted;
 use crate::status;
 
 /// The causes of drops at a port of a link pair, as [`status`] names them.
@@ -20,7 +21,7 @@ pub(crate) fn metrics(core: &ManagementCore) -> MetricsStatus {
             ha.heartbeat_drops.insert(cause.to_owned(), count);
         }
     }
-    let mut ports = status::ports(core);
+    let mut ports = status::ports(core, Counted::SinceStart);
     for port in &mut ports {
         let causes: Vec<&str> = if port.virtual_mac.is_some() {
             L3Drop::ALL.iter().map(|cause| cause.name()).collect()
@@ -42,20 +43,16 @@ pub(crate) fn metrics(core: &ManagementCore) -> MetricsStatus {
     MetricsStatus {
         ha,
         ports,
-        link_pairs: status::link_pairs(core),
+        link_pairs: status::link_pairs(core, Counted::SinceStart),
         bypass: status::bypass(core),
         bypass_wanted: wanted.collect(),
         virtual_routers: l3.map(|l3| l3.virtual_routers(now)).unwrap_or_default(),
         interfaces: l3
             .map(|l3| l3.interfaces(|port| port_name(core, port)))
             .unwrap_or_default(),
-        lcores: lcores(core),
-        bandwidth: bandwidth(core),
-        version: VersionStatus {
-            version: env!("CARGO_PKG_VERSION").into(),
-            dpdk: dpdk::version(),
-            ..VersionStatus::default()
-        },
+        lcores: status::appliance::lcores(core),
+        bandwidth: status::appliance::bandwidth(core),
+        version: status::appliance::version(core),
         role_changes: core.tally.role_changes(),
         last_role_change_unix_ms: core.tally.last_role_change_unix_ms(),
         alarm_names: Alarm::NAMES.map(str::to_owned).to_vec(),
@@ -68,38 +65,4 @@ pub(crate) fn metrics(core: &ManagementCore) -> MetricsStatus {
 fn port_name(core: &ManagementCore, port: usize) -> String {
     let of = core.config.ports.get(port);
     of.map(|port| port.name.clone()).unwrap_or_default()
-}
-
-/// The workers, in the order in which the appliance made them.
-fn lcores(core: &ManagementCore) -> Vec<LcoreStatus> {
-    let works = core.config.work().into_iter();
-    let works = works.filter(|work| !work.link_pairs.is_empty() || !work.l3_ports.is_empty());
-    let running = core.appliance.workers.iter().zip(core.tally.busy());
-    works
-        .zip(running)
-        .map(|(work, (worker, busy))| {
-            let counted = worker.links.counters.snapshot();
-            LcoreStatus {
-                lcore: u32::try_from(work.core).unwrap_or(u32::MAX),
-                role: "worker".into(),
-                iterations: counted.iterations,
-                busy_iterations: counted.busy_iterations,
-                busy_ratio: busy,
-                ..LcoreStatus::default()
-            }
-        })
-        .collect()
-}
-
-fn bandwidth(core: &ManagementCore) -> BandwidthStatus {
-    let settings = core.node.settings();
-    let rates = core.node.bandwidth();
-    BandwidthStatus {
-        enabled: settings.bandwidth_enabled,
-        lan_to_wan_bps: rates.lan_to_wan_bps,
-        wan_to_lan_bps: rates.wan_to_lan_bps,
-        measured_bps: rates.sum_bps(),
-        minimum_bps: settings.bandwidth_minimum_bps,
-        failed: core.node.bandwidth_failed(),
-    }
 }

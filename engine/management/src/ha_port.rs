@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use dpdk::{Burst, Pool, RxQueue, TxQueue};
+use twinline_control::HeartbeatDump;
 use twinline_ha as ha;
 use twinline_wire::Mac;
 use twinline_wire::heartbeat::{
@@ -13,6 +14,7 @@ use twinline_wire::heartbeat::{
 };
 
 use crate::convert;
+use crate::heartbeat_dump::{LastHeartbeats, Reading};
 
 /// For how long the queue is read in one tick at most: a flood at the HA port must not keep the core
 /// from judging. Long enough for some thousand frames, all that a port's ring holds.
@@ -71,6 +73,19 @@ pub struct Identity {
     pub destination: Destination,
 }
 
+impl Identity {
+    /// What is needed to read heartbeats of a path.
+    pub(crate) fn reading<'a>(&'a self, auth: &'a Auth, path: Path) -> Reading<'a> {
+        Reading {
+            instance: self.instance,
+            stack: &self.stack,
+            auth,
+            udp_port: self.udp_port,
+            path,
+        }
+    }
+}
+
 /// The queue pair of the HA port and what is counted there.
 pub struct HaPort {
     rx: RxQueue,
@@ -83,6 +98,7 @@ pub struct HaPort {
     send_failures: u64,
     peer_macs: BTreeMap<Ipv4Addr, Mac>,
     signers: Signers,
+    last: LastHeartbeats,
     burst: Burst<32>,
 }
 
@@ -101,6 +117,7 @@ impl HaPort {
             send_failures: 0,
             peer_macs: BTreeMap::new(),
             signers: Signers::default(),
+            last: LastHeartbeats::default(),
             burst: Burst::new(),
         }
     }
@@ -126,6 +143,13 @@ impl HaPort {
     #[must_use]
     pub fn authenticated(&self) -> bool {
         self.auth.is_keyed()
+    }
+
+    /// The heartbeats sent and received last, in words.
+    #[must_use]
+    pub fn dump(&self) -> Vec<HeartbeatDump> {
+        self.last
+            .dump(self.identity.reading(&self.auth, Path::HaPort))
     }
 
     /// Frames dropped, by cause.
@@ -172,6 +196,7 @@ impl HaPort {
                             self.peer_macs.insert(parsed.src_ip, parsed.src_mac);
                         }
                         self.signers.note(parsed.instance, parsed.key, &self.auth);
+                        self.last.note_received(&parsed, mbuf.data());
                         messages.push(convert::message_in(&parsed));
                     }
                     Err(cause) => {
@@ -192,7 +217,7 @@ impl HaPort {
     /// Sends a heartbeat to every peer.
     pub fn send_heartbeat(&mut self, seq: u64, heartbeat: &ha::Heartbeat) {
         let frame = convert::heartbeat_out(heartbeat);
-        self.send(seq, |buffer, header, addressing, auth| {
+        self.send(seq, true, |buffer, header, addressing, auth| {
             frame.emit(buffer, header, addressing, auth)
         });
     }
@@ -200,7 +225,7 @@ impl HaPort {
     /// Sends a share of the address table to every peer.
     pub fn send_macs(&mut self, seq: u64, chunk: &ha::MacChunk) {
         let frame = convert::macs_out(chunk);
-        self.send(seq, |buffer, header, addressing, auth| {
+        self.send(seq, false, |buffer, header, addressing, auth| {
             frame.emit(buffer, header, addressing, auth)
         });
     }
@@ -208,14 +233,16 @@ impl HaPort {
     /// Sends a share of the table of neighbours to every peer.
     pub fn send_neighbours(&mut self, seq: u64, chunk: &ha::NeighbourChunk) {
         let frame = convert::neighbours_out(chunk);
-        self.send(seq, |buffer, header, addressing, auth| {
+        self.send(seq, false, |buffer, header, addressing, auth| {
             frame.emit(buffer, header, addressing, auth)
         });
     }
 
+    /// Sends to every peer. `keep`: it is a heartbeat, for [`HaPort::dump`].
     fn send<E: std::fmt::Display>(
         &mut self,
         seq: u64,
+        keep: bool,
         emit: impl Fn(&mut [u8], &Header, &Addressing, &Auth) -> Result<usize, E>,
     ) {
         let Identity {
@@ -254,8 +281,12 @@ impl HaPort {
                     continue;
                 }
             };
-            if self.put(buffer.get(..length).unwrap_or_default()) {
+            let frame = buffer.get(..length).unwrap_or_default();
+            if self.put(frame) {
                 self.sent += 1;
+                if keep {
+                    self.last.note_sent(frame);
+                }
             } else {
                 self.send_failures += 1;
             }

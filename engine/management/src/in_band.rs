@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use twinline_control::HeartbeatDump;
 use twinline_ha as ha;
 use twinline_ha::{Side, Time};
 use twinline_wire::heartbeat::{
@@ -20,6 +21,7 @@ use twinline_wire::{Mac, in_band};
 
 use crate::convert;
 use crate::ha_port::{Identity, Signers, reject_of};
+use crate::heartbeat_dump::LastHeartbeats;
 
 /// Between two probes of a port at which nobody is heard: seldom enough to be no noise, often enough
 /// that two ACTIVE instances whose cut network heals find each other before a loop has grown.
@@ -58,6 +60,7 @@ pub struct InBand {
     series: bool,
     ports: Vec<DataPort>,
     signers: Signers,
+    last: LastHeartbeats,
     drops: DropCounters,
     sent: u64,
     send_failures: u64,
@@ -80,10 +83,17 @@ impl InBand {
             series,
             ports: ports.collect(),
             signers: Signers::default(),
+            last: LastHeartbeats::default(),
             drops: DropCounters::default(),
             sent: 0,
             send_failures: 0,
         }
+    }
+
+    /// The heartbeats sent and received last, in words.
+    #[must_use]
+    pub fn dump(&self, auth: &Auth) -> Vec<HeartbeatDump> {
+        self.last.dump(self.identity.reading(auth, Path::InBand))
     }
 
     /// Frames dropped, by cause.
@@ -153,6 +163,7 @@ impl InBand {
                     }
                 }
                 self.signers.note(parsed.instance, parsed.key, auth);
+                self.last.note_received(&parsed, frame);
                 messages.push(convert::message_in(&parsed));
             }
             Err(cause) => {
@@ -178,9 +189,13 @@ impl InBand {
         auth: &Auth,
     ) -> Vec<Outgoing> {
         let frame = convert::heartbeat_out(heartbeat);
-        self.say(now, seq, |buffer, header| {
+        let out = self.say(now, seq, |buffer, header| {
             frame.emit_payload(buffer, header, auth)
-        })
+        });
+        if let Some(last) = out.last() {
+            self.last.note_sent(&last.frame);
+        }
+        out
     }
 
     /// The frames that say this share of the address table.

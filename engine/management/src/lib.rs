@@ -6,16 +6,21 @@
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+mod capture;
 pub mod card_finder;
 pub mod cards;
 pub mod convert;
 pub mod core;
 mod figures;
 pub mod ha_port;
+pub mod heartbeat_dump;
 pub mod in_band;
 pub mod ixgbe_card;
 pub mod l3;
+mod lcores;
 pub mod link_source;
+pub mod outlets;
+pub mod shown_from;
 pub mod state_file;
 pub mod status;
 mod tally;

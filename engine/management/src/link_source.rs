@@ -3,13 +3,50 @@
 use dpdk::PortHandle;
 use netdev::Interface;
 
+/// Who may take a port's link down. It is up only when neither does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// The decisions, for the sake of the link pair's other port (rule 17).
+    Propagation,
+    /// An operator.
+    Operator,
+}
+
+/// Who holds a link down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Held {
+    propagation: bool,
+    operator: bool,
+}
+
+impl Held {
+    fn by(self, holder: Holder) -> bool {
+        match holder {
+            Holder::Propagation => self.propagation,
+            Holder::Operator => self.operator,
+        }
+    }
+
+    fn any(self) -> bool {
+        self.propagation || self.operator
+    }
+
+    fn with(mut self, holder: Holder, down: bool) -> Self {
+        match holder {
+            Holder::Propagation => self.propagation = down,
+            Holder::Operator => self.operator = down,
+        }
+        self
+    }
+}
+
 /// One port as the management core watches it.
 pub struct WatchedPort {
     /// The port's name in the configuration.
     pub name: String,
     handle: PortHandle,
     interface: Option<(String, Interface)>,
-    taken_down: bool,
+    held: Held,
     carrier: bool,
     /// What the link's reader said last, when it failed.
     complaint: Option<String>,
@@ -23,7 +60,7 @@ impl WatchedPort {
             name,
             handle,
             interface,
-            taken_down: false,
+            held: Held::default(),
             carrier: false,
             complaint: None,
         }
@@ -35,10 +72,16 @@ impl WatchedPort {
         &self.handle
     }
 
-    /// Taken down by us, for its partner's sake (rule 17).
+    /// Taken down by this engine, for whomever.
     #[must_use]
     pub fn taken_down(&self) -> bool {
-        self.taken_down
+        self.held.any()
+    }
+
+    /// Taken down for this one.
+    #[must_use]
+    pub fn taken_down_by(&self, holder: Holder) -> bool {
+        self.held.by(holder)
     }
 
     /// Carrier now; a port that does not answer has none.
@@ -84,20 +127,39 @@ impl WatchedPort {
         }
     }
 
-    /// Takes the port down, or lets it up.
+    /// Takes the port down, or lets it up as far as this holder goes: it stays down while the other
+    /// one holds it.
+    ///
+    /// # Errors
+    /// What the kernel or the driver says, in words; nothing has changed then.
+    pub fn set_up(&mut self, holder: Holder, up: bool) -> Result<(), String> {
+        let wanted = self.held.with(holder, !up);
+        // One that somebody outside took down is let up as well.
+        if !wanted.any() || !self.held.any() {
+            self.switch(!wanted.any())?;
+        }
+        self.held = wanted;
+        Ok(())
+    }
+
+    /// Lets a port up that was taken down, whoever held it: the engine ends.
     ///
     /// # Errors
     /// What the kernel or the driver says, in words.
-    pub fn set_up(&mut self, up: bool) -> Result<(), String> {
-        let done = match &self.interface {
+    pub fn let_go(&mut self) -> Result<(), String> {
+        if self.held.any() {
+            self.switch(true)?;
+            self.held = Held::default();
+        }
+        Ok(())
+    }
+
+    fn switch(&self, up: bool) -> Result<(), String> {
+        match &self.interface {
             Some((_, interface)) => interface.set_up(up).map_err(|e| e.to_string()),
             None if up => self.handle.set_link_up().map_err(|e| e.to_string()),
             None => self.handle.set_link_down().map_err(|e| e.to_string()),
-        };
-        if done.is_ok() {
-            self.taken_down = !up;
         }
-        done
     }
 
     /// Brings the kernel interface up at start: an earlier run may have died with it down.
@@ -109,5 +171,22 @@ impl WatchedPort {
             Some((_, interface)) => interface.set_up(true).map_err(|e| e.to_string()),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_up_only_when_nobody_holds_it_down() {
+        let nobody = Held::default();
+        assert!(!nobody.any());
+        let operator = nobody.with(Holder::Operator, true);
+        let both = operator.with(Holder::Propagation, true);
+        assert!(both.with(Holder::Propagation, false).by(Holder::Operator));
+        assert!(both.with(Holder::Operator, false).any());
+        assert!(!operator.by(Holder::Propagation));
+        assert!(!operator.with(Holder::Operator, false).any());
     }
 }

@@ -1,5 +1,7 @@
 //! What consoles are shown: the control socket's payloads, made from the node and the appliance.
 
+pub(crate) mod appliance;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use twinline_ha::{Event, Mode, Path, Side, Time, Topology};
 use crate::core::ManagementCore;
 use crate::figures;
 use crate::l3::Layer3;
+use crate::link_source::Holder;
+use crate::shown_from::{Counted, ShownFrom};
 
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -39,8 +43,8 @@ pub fn payload(core: &ManagementCore, request: &Request) -> Option<Payload> {
     let l3 = core.l3.as_ref();
     Some(match request {
         Request::ShowHa => Payload::Ha(Box::new(ha(core))),
-        Request::ShowPorts => Payload::Ports(ports(core)),
-        Request::ShowLinkPairs => Payload::LinkPairs(link_pairs(core)),
+        Request::ShowPorts => Payload::Ports(ports(core, Counted::SinceClear)),
+        Request::ShowLinkPairs => Payload::LinkPairs(link_pairs(core, Counted::SinceClear)),
         Request::ShowEvents { last, after } => Payload::Events(events(core, *last, *after)),
         Request::ShowBypass => Payload::Bypass(bypass(core)),
         Request::ShowVirtualRouters => Payload::VirtualRouters(
@@ -60,7 +64,7 @@ pub fn payload(core: &ManagementCore, request: &Request) -> Option<Payload> {
         Request::ShowRoutes => Payload::Routes(l3.map(Layer3::routes).unwrap_or_default()),
         Request::ShowConfig => Payload::Config(config(core)),
         Request::ShowMetrics => Payload::Metrics(Box::new(figures::metrics(core))),
-        _ => return None,
+        other => return appliance::payload(core, other),
     })
 }
 
@@ -310,10 +314,28 @@ fn drops(side: &SideSnapshot) -> BTreeMap<String, u64> {
         .collect()
 }
 
-pub(crate) fn ports(core: &ManagementCore) -> Vec<PortStatus> {
+/// What the worker counted for a side of a link pair, by its port's index.
+pub(crate) fn side_counted(core: &ManagementCore, port: usize) -> Option<SideSnapshot> {
+    let pairs = &core.appliance.pairs;
+    let pair = pairs.iter().position(|pair| pair.ports.contains(&port))?;
+    let [lan, _] = pairs.get(pair)?.ports;
     let counted = counted(core);
+    let counted = counted.get(&pair)?;
+    Some(if port == lan {
+        counted.lan
+    } else {
+        counted.wan
+    })
+}
+
+/// All ports. Metrics, whose totals must never go back, want [`Counted::SinceStart`].
+#[must_use]
+pub fn ports(core: &ManagementCore, since: Counted) -> Vec<PortStatus> {
+    let counted = counted(core);
+    let never = ShownFrom::default();
     let mut list = Vec::new();
     for (index, port) in core.appliance.ports.iter().enumerate() {
+        let from = shown_from(core, since, index).unwrap_or(&never);
         let handle = port.handle();
         let device = core
             .config
@@ -331,10 +353,14 @@ pub(crate) fn ports(core: &ManagementCore) -> Vec<PortStatus> {
             let snapshot = counted.get(&number);
             if pair.ports[0] == index {
                 used_for = format!("lan of {}", pair.name);
-                dropped = snapshot.map(|s| drops(&s.lan)).unwrap_or_default();
+                dropped = snapshot
+                    .map(|s| drops(&from.side(&s.lan)))
+                    .unwrap_or_default();
             } else if pair.ports[1] == index {
                 used_for = format!("wan of {}", pair.name);
-                dropped = snapshot.map(|s| drops(&s.wan)).unwrap_or_default();
+                dropped = snapshot
+                    .map(|s| drops(&from.side(&s.wan)))
+                    .unwrap_or_default();
             }
         }
         let mut forwarded = BTreeMap::new();
@@ -342,6 +368,7 @@ pub(crate) fn ports(core: &ManagementCore) -> Vec<PortStatus> {
         if let Some(l3) = core.l3.as_ref().filter(|l3| l3.method(index).is_some()) {
             used_for = format!("interface {}", l3.names_on(index).join(", "));
             if let Some(snapshot) = routed(core, index) {
+                let snapshot = from.l3(&snapshot);
                 let causes = L3Drop::ALL.iter().map(|&c| (c.name(), snapshot.drops(c)));
                 dropped = some(causes);
                 let reasons = L3Punt::ALL.iter().map(|&p| (p.name(), snapshot.punts(p)));
@@ -351,7 +378,7 @@ pub(crate) fn ports(core: &ManagementCore) -> Vec<PortStatus> {
             }
         }
         let virtual_mac = core.l3.as_ref().and_then(|l3| l3.method(index));
-        let stats = handle.stats().ok();
+        let stats = handle.stats().ok().map(|stats| from.stats(stats));
         list.push(PortStatus {
             name: port.name.clone(),
             device,
@@ -362,7 +389,9 @@ pub(crate) fn ports(core: &ManagementCore) -> Vec<PortStatus> {
             link_up: port.last_carrier(),
             carrier_source: port.carrier_source(),
             speed_mbps: handle.link().ok().and_then(|l| l.speed_mbps),
-            taken_down_by_us: port.taken_down(),
+            taken_down_by_us: port.taken_down_by(Holder::Propagation),
+            taken_down_by_operator: port.taken_down_by(Holder::Operator),
+            promiscuous: handle.promiscuous().ok(),
             counters: stats.map_or_else(PortCounters::default, |s| PortCounters {
                 rx_packets: s.rx_packets,
                 rx_bytes: s.rx_bytes,
@@ -387,8 +416,16 @@ fn some<'a>(all: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> 
     some.map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
+/// From where on a port's counters are shown; `None`: from the start.
+fn shown_from(core: &ManagementCore, since: Counted, port: usize) -> Option<&ShownFrom> {
+    match since {
+        Counted::SinceClear => core.shown_from.get(&port),
+        Counted::SinceStart => None,
+    }
+}
+
 /// What the workers counted at a port of layer 3.
-fn routed(core: &ManagementCore, port: usize) -> Option<L3PortSnapshot> {
+pub(crate) fn routed(core: &ManagementCore, port: usize) -> Option<L3PortSnapshot> {
     let snapshots = core.appliance.workers.iter();
     let all = snapshots.flat_map(|w| w.links.counters.snapshot().l3);
     let of = all.filter(|found| usize::from(found.index) == port);
@@ -398,8 +435,14 @@ fn routed(core: &ManagementCore, port: usize) -> Option<L3PortSnapshot> {
     })
 }
 
-pub(crate) fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
+/// All link pairs. Metrics, whose totals must never go back, want [`Counted::SinceStart`].
+#[must_use]
+pub fn link_pairs(core: &ManagementCore, since: Counted) -> Vec<LinkPairStatus> {
     let counted = counted(core);
+    let shown = |port: usize, side: SideSnapshot| match shown_from(core, since, port) {
+        Some(from) => from.side(&side),
+        None => side,
+    };
     let rates = core.node.bandwidth();
     let mut list = Vec::new();
     let states = core.node.link_pairs();
@@ -418,6 +461,11 @@ pub(crate) fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
                     .unwrap_or_default(),
                 up: state.seen().side(side),
                 taken_down_by_us: state.propagated() == Some(side),
+                taken_down_by_operator: core
+                    .appliance
+                    .ports
+                    .get(at)
+                    .is_some_and(|p| p.taken_down_by(Holder::Operator)),
                 macs: u32::try_from(core.node.macs_known(index, side)).unwrap_or(u32::MAX),
             }
         };
@@ -441,7 +489,9 @@ pub(crate) fn link_pairs(core: &ManagementCore) -> Vec<LinkPairStatus> {
                 drops: dropped,
             }
         };
-        let (lan, wan) = (snapshot.map(|s| &s.lan), snapshot.map(|s| &s.wan));
+        let lan = snapshot.map(|s| shown(pair.ports[0], s.lan));
+        let wan = snapshot.map(|s| shown(pair.ports[1], s.wan));
+        let (lan, wan) = (lan.as_ref(), wan.as_ref());
         // The meter sums all pairs: a rate of one pair is only known where there is one.
         let alone = core.appliance.pairs.len() == 1;
         let bps = |rate: u64| if alone { rate } else { 0 };

@@ -2,11 +2,11 @@
 //! distributions. Filled in each step, without allocation but for a peer's or a change's first time.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use twinline_control as control;
 use twinline_ha::events::Subject;
-use twinline_ha::{Event, Node, Reason, Role, WorkerProgress};
+use twinline_ha::{Event, Node, Reason, Role};
 
 /// Upper bounds of how late heartbeats are sent, in microseconds: from what a sleeping loop costs
 /// to what loses the role.
@@ -70,31 +70,6 @@ struct OfPeer {
     checks_failed: u64,
 }
 
-/// Over how long a worker's share of turns that find frames is taken.
-const BUSY_OVER: Duration = Duration::from_secs(1);
-
-/// What a worker did at the beginning of the time that runs, and its share in the one before.
-#[derive(Debug, Clone, Default)]
-struct Busy {
-    turns: u64,
-    idle: u64,
-    ratio: f64,
-}
-
-impl Busy {
-    fn look(&mut self, seen: WorkerProgress) {
-        let turns = seen.iterations.saturating_sub(self.turns);
-        let idle = seen.idle_iterations.saturating_sub(self.idle);
-        let busy = turns.saturating_sub(idle);
-        self.ratio = if turns == 0 {
-            0.0
-        } else {
-            busy as f64 / turns as f64
-        };
-        (self.turns, self.idle) = (seen.iterations, seen.idle_iterations);
-    }
-}
-
 /// The counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
@@ -102,8 +77,6 @@ pub(crate) struct Tally {
     last_role_change_unix_ms: Option<u64>,
     lateness: Histogram<12>,
     peers: BTreeMap<u16, OfPeer>,
-    busy: Vec<Busy>,
-    busy_since: Instant,
 }
 
 impl Default for Tally {
@@ -113,8 +86,6 @@ impl Default for Tally {
             last_role_change_unix_ms: None,
             lateness: Histogram::new(&LATENESS_US),
             peers: BTreeMap::new(),
-            busy: Vec::new(),
-            busy_since: Instant::now(),
         }
     }
 }
@@ -132,14 +103,8 @@ impl Tally {
         self.lateness.note(time);
     }
 
-    /// After a step: what it made of the peers, and what the workers have done.
-    pub(crate) fn look(&mut self, node: &Node, workers: &[WorkerProgress]) {
-        if self.busy.len() != workers.len() || self.busy_since.elapsed() >= BUSY_OVER {
-            self.busy.resize_with(workers.len(), Busy::default);
-            self.busy_since = Instant::now();
-            let mut pairs = self.busy.iter_mut().zip(workers);
-            pairs.by_ref().for_each(|(busy, seen)| busy.look(*seen));
-        }
+    /// After a step: what it made of the peers.
+    pub(crate) fn look(&mut self, node: &Node) {
         for peer in node.peers() {
             self.note_peer(
                 peer.instance(),
@@ -172,11 +137,6 @@ impl Tally {
                 of.round_trips.note(rtt);
             }
         }
-    }
-
-    /// Each worker's share of turns that found frames, over the last second.
-    pub(crate) fn busy(&self) -> impl Iterator<Item = f64> {
-        self.busy.iter().map(|busy| busy.ratio)
     }
 
     pub(crate) fn role_changes(&self) -> Vec<control::RoleChanges> {
@@ -225,22 +185,6 @@ mod tests {
         assert_eq!(status.buckets, [(1e-5, 2), (1e-4, 4), (1e-3, 5)]);
         assert_eq!(status.count, 6);
         assert!((status.sum_seconds - 0.00612).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_workers_share_is_of_the_turns_since_the_last_look() {
-        let mut busy = Busy::default();
-        let mut ratio = |iterations, idle_iterations| {
-            busy.look(WorkerProgress {
-                iterations,
-                idle_iterations,
-            });
-            busy.ratio
-        };
-        assert_eq!(ratio(100, 50), 0.5);
-        assert_eq!(ratio(200, 150), 0.0);
-        assert_eq!(ratio(200, 150), 0.0);
-        assert_eq!(ratio(300, 150), 1.0);
     }
 
     #[test]

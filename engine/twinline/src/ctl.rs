@@ -58,6 +58,8 @@ enum Show {
         #[arg(long, value_name = "N")]
         last: Option<u32>,
     },
+    /// Where events go beside the ring, and what was lost there.
+    Outlets,
     /// Virtual routers: their states, whom they hear, what they counted.
     VirtualRouters,
     /// Interfaces of layer 3: links, addresses, exception devices, the slow path's counters.
@@ -153,6 +155,7 @@ impl Noun {
                 last: *last,
                 after: None,
             },
+            Self::Show(Show::Outlets) => Request::ShowOutlets,
             Self::Show(Show::VirtualRouters) => Request::ShowVirtualRouters,
             Self::Show(Show::Interfaces) => Request::ShowInterfaces,
             Self::Show(Show::Neighbours) => Request::ShowNeighbours,
@@ -188,10 +191,27 @@ pub fn ctl(ctl: &Ctl) -> anyhow::Result<ExitCode> {
     };
     match (ctl.json, before) {
         (true, None) => output::line(&payload.data_json()?)?,
-        (false, None) => output::print(&render::payload(&payload).to_string())?,
+        (false, None) => {
+            output::print(&render::payload(&payload).to_string())?;
+            if matches!(payload, Payload::Events(_)) {
+                outlets(&socket)?;
+            }
+        }
         (json, Some(before)) => return settle(&socket, &before, &payload, json, &ctl.noun),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Below the events: where they go, when they go anywhere.
+fn outlets(socket: &PathBuf) -> anyhow::Result<()> {
+    match Client::connect(socket)?.call(&Request::ShowOutlets)? {
+        Reply::Ok(Payload::Outlets(list)) if !list.is_empty() => {
+            output::print(&format!("\n{}", render::outlets(&list)))?;
+        }
+        // An older engine has none.
+        _ => {}
+    }
+    Ok(())
 }
 
 /// An object of one text, as JSON writes it (which is not how Rust does: `\'` is no JSON).

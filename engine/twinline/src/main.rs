@@ -5,19 +5,30 @@ mod bypass;
 mod check;
 mod claims;
 mod ctl;
+mod generate;
 mod log_sink;
 mod output;
 mod run;
 mod service;
+mod target;
+mod top;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// What `--version` says after our name: our version, then DPDK's and how it is linked.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let dpdk = dpdk::version();
+    format!("{}\n{dpdk}, {}", env!("CARGO_PKG_VERSION"), dpdk::linkage())
+});
 
 /// The high-availability engine of an inline network appliance.
 #[derive(Parser)]
-#[command(name = "twinline", version)]
+#[command(name = "twinline", version = VERSION.as_str())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,8 +50,22 @@ enum Command {
     },
     /// Ask a running engine, or tell it something.
     Ctl(ctl::Ctl),
+    /// A live screen: role, peers, link pairs, rates, events.
+    Top(top::Top),
     /// Bypass cards, without an engine.
     Bypass(bypass::Bypass),
+    /// Becomes the program of events.notify; the engine calls it.
+    #[command(hide = true)]
+    ExecNotify {
+        /// The engine's process id.
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(required = true, last = true)]
+        words: Vec<OsString>,
+    },
+    /// Write man pages or completions to a folder.
+    #[command(hide = true)]
+    Generate(generate::Generate),
 }
 
 fn main() -> ExitCode {
@@ -48,7 +73,10 @@ fn main() -> ExitCode {
         Command::Run { config } => run::run(config),
         Command::Check { config } => check::check(&config),
         Command::Ctl(ctl) => ctl::ctl(&ctl),
+        Command::Top(top) => top::top(&top),
         Command::Bypass(bypass) => bypass::bypass(&bypass),
+        Command::ExecNotify { parent, words } => run::exec_notify(parent, &words),
+        Command::Generate(generate) => generate::generate(&generate, Cli::command()),
     };
     match result {
         Ok(code) => code,

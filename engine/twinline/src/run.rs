@@ -1,5 +1,6 @@
 //! `twinline run`: from a configuration to a running engine, and out again in order.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -95,6 +96,7 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
             calls,
             signals,
             vitals,
+            notify_launcher: notify_launcher(),
         },
     )?;
     log::info!("{name} runs; twinline ctl --socket {socket} show ha");
@@ -102,6 +104,21 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
     drop((metrics, server, claims));
     log::info!("{name} has stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// This program, as it runs now even if a newer one was installed: see [`exec_notify`].
+fn notify_launcher() -> Vec<OsString> {
+    let parent = std::process::id().to_string();
+    ["/proc/self/exe", "exec-notify", &parent, "--"]
+        .map(OsString::from)
+        .into()
+}
+
+/// Becomes the program of `events.notify`.
+pub fn exec_notify(parent: u32, words: &[OsString]) -> anyhow::Result<ExitCode> {
+    let error = twinline_management::outlets::become_program(parent, words);
+    let program = words.first().map(|word| word.display().to_string());
+    anyhow::bail!("events.notify: {}: {error}", program.unwrap_or_default())
 }
 
 fn watch_signals(

@@ -206,6 +206,7 @@ pub fn play_once(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult>
         Err(e) => return Err(e),
     };
     std::thread::sleep(WARM_UP);
+    let carried = Side::BOTH.map(|side| carried(lab, side));
     let played = match scene {
         Scene::Switchover => scripts::switchover(lab),
         Scene::Kill => scripts::kill(lab),
@@ -239,17 +240,38 @@ pub fn play_once(lab: &mut Lab, scene: Scene, load: Load) -> Result<SceneResult>
     // B survives in the scenes that a late survivor may prolong
     let survivor_was_late = note_stalls(lab, &before, &mut measured).contains(&Side::B);
     measured.events = events_since(lab, begin);
-    let result = judge(
+    let mut result = judge(
         scene.name(),
         scene.rule(interval_ms, threshold, survivor_was_late),
         interval_ms,
         threshold,
         measured,
     );
+    if !result.ok {
+        result.notes.extend(evidence(lab, &carried));
+    }
     if lab.engine(Side::A).pid().is_none() {
         lab.restart(Side::A)?;
     }
     Ok(result)
+}
+
+/// What an engine's workers carried and dropped so far, in words.
+fn carried(lab: &Lab, side: Side) -> Vec<String> {
+    status::carried(&lab.engine(side).socket).unwrap_or_else(|e| vec![e.to_string()])
+}
+
+/// What is known of a scene that is not ok, for whoever has to find out why: what was carried by
+/// then (`before`: just before the event), and both logs.
+fn evidence(lab: &Lab, before: &[Vec<String>; 2]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (side, before) in Side::BOTH.into_iter().zip(before) {
+        let after = carried(lab, side);
+        lines.extend(before.iter().map(|line| format!("{side} before: {line}")));
+        lines.extend(after.iter().map(|line| format!("{side} after: {line}")));
+    }
+    lines.push(lab.logs());
+    lines
 }
 
 fn set_the_stage(lab: &mut Lab, scene: Scene) -> Result<()> {

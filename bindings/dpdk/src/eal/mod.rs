@@ -137,6 +137,14 @@ impl Eal {
         attach::ring_pair(&self.token, names, queues, size)
     }
 
+    /// DPDK's number of the EAL's own worker thread of `core`; `None` where `core` is none of
+    /// [`EalOptions::worker_cores`].
+    pub fn lcore_of(&self, core: usize) -> Option<u32> {
+        let index = self.worker_cores.iter().position(|&c| c == core)?;
+        // The main thread is lcore 0, whatever its core.
+        u32::try_from(index + 1).ok()
+    }
+
     /// Runs `job` on the EAL's own worker thread of `core`, one of
     /// [`EalOptions::worker_cores`]. One job at a time per core. Unlike
     /// [`crate::lcore::RegisteredThread`], this leaves secondary processes
@@ -146,13 +154,13 @@ impl Eal {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let Some(index) = self.worker_cores.iter().position(|&c| c == core) else {
+        let Some(lcore) = self.lcore_of(core) else {
             return Err(Error::Lcore {
                 what: format!("core {core} is not one of the worker cores"),
                 errno: Errno::new(libc::ENOENT),
             });
         };
-        launch(&self.token, core, index as u32 + 1, job)
+        launch(&self.token, core, lcore, job)
     }
 
     pub(crate) fn token(&self) -> &Arc<Token> {
@@ -166,6 +174,15 @@ pub fn version() -> String {
     unsafe { CStr::from_ptr(dpdk_sys::rte_version()) }
         .to_string_lossy()
         .into_owned()
+}
+
+/// How libdpdk is linked: `static` or `shared`.
+pub const fn linkage() -> &'static str {
+    if cfg!(feature = "shared") {
+        "shared"
+    } else {
+        "static"
+    }
 }
 
 /// The structures of the fast path belong to a release (year.month).

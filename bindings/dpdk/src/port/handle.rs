@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inner::{PortInner, text};
 use super::{Link, MacAddress, PortId, PortInfo};
 use crate::eal::Token;
-use crate::{Errno, Error, Stats, XStat};
+use crate::{Errno, Error, PortTap, Stats, Watcher, XStat};
 
 /// More counters than any driver has (ice: about 2000 with all queues).
 const MAX_XSTATS: usize = 65_536;
@@ -172,6 +172,12 @@ impl PortHandle {
         let result = unsafe { dpdk_sys::rte_eth_dev_get_mtu(self.id().0, &raw mut mtu) };
         self.inner.call("get the MTU", result)?;
         Ok(mtu)
+    }
+
+    /// Shows every frame that the port receives and sends to `watcher`, until the tap is dropped
+    /// or the port stops. One watcher at a time.
+    pub fn tap(&self, watcher: Box<dyn Watcher>) -> Result<PortTap, Error> {
+        PortTap::begin(&self.inner, watcher)
     }
 
     /// The common counters.

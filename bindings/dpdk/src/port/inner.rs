@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::{PortId, PortInfo};
 use crate::eal::Token;
+use crate::tap::{Hooks, Tap};
 use crate::{Errno, Error};
 
 /// How far a port has come.
@@ -30,6 +31,7 @@ pub(crate) struct Control {
     pub(crate) phase: Phase,
     pub(crate) rx_queues: u16,
     pub(crate) tx_queues: u16,
+    pub(crate) hooks: Hooks,
 }
 
 /// Shared by the port, its handles and its queues. The last one stops and
@@ -42,6 +44,7 @@ pub(crate) struct PortInner {
     /// read before a stop (acquire).
     queues: AtomicUsize,
     control: Mutex<Control>,
+    tap: Arc<Tap>,
     /// Held by a call that takes seconds and may run beside the quick ones, but
     /// not beside a set-up, start, stop or close. Lock order: control first.
     slow: Mutex<()>,
@@ -55,12 +58,14 @@ impl PortInner {
             phase: Phase::Idle,
             rx_queues: 0,
             tx_queues: 0,
+            hooks: Hooks::default(),
         };
         let mut inner = Self {
             id,
             name: id.to_string(),
             queues: AtomicUsize::new(0),
             control: Mutex::new(control),
+            tap: Arc::default(),
             slow: Mutex::new(()),
             token,
         };
@@ -74,6 +79,10 @@ impl PortInner {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn tap(&self) -> &Arc<Tap> {
+        &self.tap
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Control> {
@@ -166,6 +175,7 @@ impl PortInner {
             return Ok(());
         }
         let _quiet = self.no_slow(control);
+        control.hooks.clear(self);
         // Lock order: a port's control before the token's state.
         let mut state = self.token.lock();
         if control.phase == Phase::Started {

@@ -212,6 +212,7 @@ impl Port<Started> {
             let inner = self.inner();
             let mut control = inner.lock();
             let _quiet = inner.no_slow(&control);
+            control.hooks.clear(inner);
             // SAFETY: the id is ours and started; all its queues are here, so
             // no burst is under way.
             let result = inner.call("stop", unsafe { dpdk_sys::rte_eth_dev_stop(inner.id().0) });
@@ -251,6 +252,7 @@ fn setup(inner: &PortInner, options: &PortOptions, pool: &Pool) -> Result<(), Er
         phase,
         rx_queues,
         tx_queues,
+        ..
     } = &mut *control;
     // From here on the device is half set up until the end.
     *phase = Phase::Touched;

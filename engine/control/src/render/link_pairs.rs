@@ -1,7 +1,7 @@
 use super::ports::{drops, link};
 use super::table::{Align::Left, Align::Right, Table, or_dash};
 use super::units::{bit_rate, bytes};
-use crate::LinkPairStatus;
+use crate::{LegStatus, LinkPairStatus};
 
 /// Link pairs: both legs and the gate, then the traffic of each direction.
 #[must_use]
@@ -44,10 +44,10 @@ pub fn link_pairs(list: &[LinkPairStatus]) -> String {
             or_dash(&pair.name),
             if pair.up { "up" } else { "down" }.into(),
             or_dash(&pair.lan.port),
-            link(pair.lan.up, pair.lan.taken_down_by_us),
+            leg(&pair.lan),
             pair.lan.macs.to_string(),
             or_dash(&pair.wan.port),
-            link(pair.wan.up, pair.wan.taken_down_by_us),
+            leg(&pair.wan),
             pair.wan.macs.to_string(),
             gate,
         ]);
@@ -70,10 +70,14 @@ pub fn link_pairs(list: &[LinkPairStatus]) -> String {
     format!("{}\n{}", pairs.text(), traffic.text())
 }
 
+fn leg(leg: &LegStatus) -> String {
+    link(leg.up, leg.taken_down_by_us, leg.taken_down_by_operator)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DirectionStatus, LegStatus};
+    use crate::DirectionStatus;
 
     #[test]
     fn pairs_are_two_tables() {
@@ -82,6 +86,7 @@ mod tests {
             up,
             taken_down_by_us,
             macs,
+            ..LegStatus::default()
         };
         let pair0 = LinkPairStatus {
             name: "pair0".into(),

@@ -9,6 +9,7 @@ mod changes;
 mod events;
 mod ha;
 mod link_pairs;
+mod outlets;
 mod ports;
 mod routing;
 mod table;
@@ -20,8 +21,16 @@ pub use bypass::bypass;
 pub use events::events;
 pub use ha::ha;
 pub use link_pairs::link_pairs;
+pub use outlets::outlets;
 pub use ports::ports;
 pub use routing::{interfaces, neighbours, routes, virtual_routers};
+pub use units::time;
+
+/// A time in UTC as RFC 3339 has it (`2026-11-23T05:12:34.567Z`), from milliseconds since 1970.
+#[must_use]
+pub fn rfc3339(unix_ms: u64) -> String {
+    units::rfc3339(unix_ms)
+}
 
 /// Text for any payload.
 #[must_use]
@@ -31,6 +40,7 @@ pub fn payload(payload: &Payload) -> String {
         Payload::Ports(list) => ports(list),
         Payload::LinkPairs(list) => link_pairs(list),
         Payload::Events(list) => events(list),
+        Payload::Outlets(list) => outlets(list),
         Payload::Bypass(list) => bypass(list),
         Payload::VirtualRouters(status) => virtual_routers(status),
         Payload::Interfaces(status) => interfaces(status),
@@ -100,6 +110,8 @@ mod tests {
             Payload::LinkPairs(vec![Default::default()]),
             Payload::Events(vec![]),
             Payload::Events(vec![Default::default()]),
+            Payload::Outlets(vec![]),
+            Payload::Outlets(vec![Default::default()]),
             Payload::Bypass(vec![]),
             Payload::Bypass(vec![Default::default()]),
             Payload::VirtualRouters(Default::default()),

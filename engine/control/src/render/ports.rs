@@ -34,7 +34,11 @@ pub fn ports(list: &[PortStatus]) -> String {
         links.row(vec![
             or_dash(&port.name),
             or_dash(&port.used_for),
-            link(port.link_up, port.taken_down_by_us),
+            link(
+                port.link_up,
+                port.taken_down_by_us,
+                port.taken_down_by_operator,
+            ),
             port.speed_mbps
                 .map_or_else(|| "-".into(), |speed| format!("{speed} Mbit/s")),
             or_dash(&port.carrier_source),
@@ -80,11 +84,12 @@ pub fn ports(list: &[PortStatus]) -> String {
 }
 
 /// A link's state, and whose doing it is.
-pub(super) fn link(up: bool, taken_down_by_us: bool) -> String {
-    match (up, taken_down_by_us) {
-        (_, true) => "down (by us)".into(),
-        (true, false) => "up".into(),
-        (false, false) => "down".into(),
+pub(super) fn link(up: bool, by_us: bool, by_operator: bool) -> String {
+    match (up, by_us, by_operator) {
+        (_, _, true) => "down (by operator)".into(),
+        (_, true, _) => "down (by us)".into(),
+        (true, ..) => "up".into(),
+        (false, ..) => "down".into(),
     }
 }
 
@@ -119,6 +124,14 @@ p0    promiscuous  IPv4 9     arp 2, vrrp 5
 ";
         let text = ports(&[PortStatus::default(), port]);
         assert!(text.ends_with(&format!("\n\n{expected}")), "{text}");
+    }
+
+    #[test]
+    fn a_link_says_who_took_it_down() {
+        assert_eq!(link(true, false, false), "up");
+        assert_eq!(link(false, false, false), "down");
+        assert_eq!(link(false, true, false), "down (by us)");
+        assert_eq!(link(false, true, true), "down (by operator)");
     }
 
     #[test]

@@ -53,7 +53,8 @@ fn scaled(value: u64, units: &[&str]) -> String {
 }
 
 /// UTC as `2026-11-23 05:12:34.567`, from milliseconds since 1970.
-pub(super) fn time(unix_ms: u64) -> String {
+#[must_use]
+pub fn time(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1000, unix_ms % 1000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (hour, minute) = (second / 3600, second % 3600 / 60);
@@ -62,6 +63,13 @@ pub(super) fn time(unix_ms: u64) -> String {
         "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02}.{ms:03}",
         second % 60
     )
+}
+
+/// The same as RFC 3339 has it: `2026-11-23T05:12:34.567Z`.
+pub(super) fn rfc3339(unix_ms: u64) -> String {
+    let mut text = time(unix_ms).replacen(' ', "T", 1);
+    text.push('Z');
+    text
 }
 
 /// Year, month and day of a day since 1970 (H. Hinnant, "chrono-compatible low-level date

@@ -193,6 +193,26 @@ impl L3PortSnapshot {
         self.punted.get(reason as usize).copied().unwrap_or(0)
     }
 
+    /// What was counted since `from`, an earlier snapshot.
+    #[must_use]
+    pub fn since(&self, from: &Self) -> Self {
+        let mut of = *self;
+        let figures = [
+            (&mut of.rx_packets, from.rx_packets),
+            (&mut of.rx_bytes, from.rx_bytes),
+            (&mut of.tx_packets, from.tx_packets),
+            (&mut of.tx_bytes, from.tx_bytes),
+            (&mut of.forwarded4, from.forwarded4),
+            (&mut of.forwarded6, from.forwarded6),
+        ];
+        let dropped = of.dropped.iter_mut().zip(from.dropped);
+        let punted = of.punted.iter_mut().zip(from.punted);
+        for (figure, before) in figures.into_iter().chain(dropped).chain(punted) {
+            *figure = figure.saturating_sub(before);
+        }
+        of
+    }
+
     /// Adds another worker's figures of the same port.
     pub fn add(&mut self, other: &Self) {
         self.rx_packets += other.rx_packets;
@@ -237,6 +257,12 @@ mod tests {
             L3Drop::ALL.iter().map(|cause| cause.name()).collect();
         assert_eq!(names.len(), L3Drop::COUNT);
         let again = snapshot;
+        let nothing = L3PortSnapshot {
+            index: 3,
+            ..L3PortSnapshot::default()
+        };
+        assert_eq!(snapshot.since(&again), nothing);
+        assert_eq!(snapshot.since(&nothing), snapshot);
         snapshot.add(&again);
         assert_eq!(snapshot.drops(L3Drop::Truncated), 2);
         assert_eq!(snapshot.punts(L3Punt::Arp), 2);

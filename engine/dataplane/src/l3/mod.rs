@@ -1,16 +1,18 @@
 //! Layer 3: forwarding between the interfaces of L3 ports, on the same workers that carry link
 //! pairs.
 //!
-//! A burst goes through in stages, as in DPDK's l3fwd: read all frames, look all destinations up
-//! at once, rewrite each, send by outgoing port. What the fast path does not carry is dropped and
-//! counted ([`L3Drop`]) or goes to the management core ([`Punt`]).
+//! A plain packet is read, looked up and rewritten in one go, while its header is in registers; what
+//! is not plain, or has no next hop yet, is gone over again once its burst is through. Then all are
+//! sent by outgoing port. What the fast path does not carry is dropped and counted ([`L3Drop`]) or
+//! goes to the management core ([`Punt`]).
 //!
 //! ```text
 //!   Tables (Fib, Adjacencies, Held)     L3Inject
 //!                │                         │
-//!   RxQueue ─▶ read ─ look up ─ rewrite ─ TxQueue ─▶
-//!                │       │
-//!                └───────┴─▶ Punt (protocols | exceptions)
+//!   RxQueue ─▶ plain: read, look up, rewrite ─▶ TxQueue
+//!                │                               ▲
+//!                └▶ others: decide ──────────────┤
+//!                                                └─▶ Punt (protocols | exceptions)
 //! ```
 //!
 //! What is sent to the port's own address is forwarded whatever the role is; what is sent to a
@@ -36,7 +38,7 @@ use crate::gate::{Gate, GateMode};
 use crate::lease::Lease;
 use crate::{BURST, MacBytes};
 pub(crate) use counters::L3Figures;
-use dpdk::{Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
+use dpdk::{Begun, Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
 use parse::{Fate, PortView, Seen, Stations};
 use rewrite::{Header, Source};
 use std::sync::Arc;
@@ -44,8 +46,6 @@ use tables::{AdjacencyWord, mac_word};
 
 /// How often a full transmit queue is tried again for one burst before the rest is freed.
 const TX_RETRIES: usize = 4;
-/// How far ahead of the one that is read frames are fetched.
-const PREFETCH: usize = 4;
 
 /// An L3 port's part in a worker.
 pub struct L3Port {
@@ -134,9 +134,9 @@ struct Scratch {
     size: [u32; BURST],
     /// What was read of the frames that are not plain; what it says of others is old.
     seen: [Seen; BURST],
-    /// The destination of an IPv4 packet; 0 if it is none.
-    to4: [u32; BURST],
-    /// What the table said for it.
+    /// Lookups that are under way.
+    begun: [Begun; BURST],
+    /// What the table said for a packet that is not ready to leave.
     next: [u64; BURST],
     /// The place of the port by which a frame is ready to leave, or [`NO_SLOT`].
     slot: [u8; BURST],
@@ -235,7 +235,7 @@ impl L3 {
                 trash: Burst::new(),
                 size: [NOT_PLAIN; BURST],
                 seen: [Seen::NOTHING; BURST],
-                to4: [0; BURST],
+                begun: [Begun::default(); BURST],
                 next: [0; BURST],
                 slot: [NO_SLOT; BURST],
                 to6: [[0; 16]; BURST],
@@ -324,6 +324,7 @@ impl L3 {
         all: &[L3Figures],
     ) -> bool {
         let scratch = &mut *self.scratch;
+        let ports = self.ports.len();
         let Some(port) = self.ports.get_mut(slot) else {
             return false;
         };
@@ -335,54 +336,44 @@ impl L3 {
         }
         let tables = &*self.tables;
         let count = scratch.burst.len();
-        let Reading {
+        // The lease before the clock, the clock after receiving and before sending (rule 11).
+        let until = lease.until();
+        let pass = if mode != GateMode::Forward {
+            Pass::Closed(L3Drop::Gate)
+        } else if clock::tsc_now() >= until {
+            Pass::Closed(L3Drop::Lease)
+        } else {
+            Pass::Open
+        };
+        let forwarding = tables.forwarding();
+        // If not all may pass, each is looked at.
+        let short = forwarding && pass == Pass::Open;
+        let Carried {
             bytes,
-            any6,
-            to_others,
-        } = read(scratch, &port.view, &mut port.last_virtual, &tables.held);
+            left,
+            ways,
+            way,
+        } = if short {
+            let (egress, last) = (&self.egress, port.last_virtual);
+            let (carried, found) = carry_plain(scratch, &port.view, last, tables, egress, ports);
+            if let Some(found) = found {
+                port.last_virtual = found;
+            }
+            carried
+        } else {
+            read_all(scratch, &port.view, tables)
+        };
         figures.rx_packets.add(count as u64);
         figures.rx_bytes.add(bytes);
-
-        // Look up.
-        if let (Some(to), Some(next)) =
-            (scratch.to4.get_mut(..count), scratch.next.get_mut(..count))
+        figures.forwarded4.add((count - left) as u64);
+        // The common case: all go one way, and no length has changed.
+        if left == 0
+            && ways == 1
+            && let Some(port) = self.ports.get_mut(usize::from(way.slot))
+            && let Some(to) = all.get(usize::from(way.slot))
         {
-            tables.fib4.lookup(to, next);
-        }
-        if any6 {
-            lookup6(scratch, &tables.fib6);
-        }
-
-        // The lease before the clock, the clock after receiving and before sending (rule 11).
-        let mut pass = Pass::Open;
-        if to_others {
-            if mode != GateMode::Forward {
-                pass = Pass::Closed(L3Drop::Gate);
-            } else {
-                let until = lease.until();
-                if clock::tsc_now() >= until {
-                    pass = Pass::Closed(L3Drop::Lease);
-                }
-            }
-        }
-        let forwarding = tables.forwarding();
-
-        // Rewrite the plain packets that have a next hop. If not all may pass, each is looked at.
-        if forwarding && pass == Pass::Open {
-            let Rewriting { left, ways, way } =
-                rewrite_plain(scratch, tables, &self.egress, &self.ports);
-            figures.forwarded4.add((count - left) as u64);
-            // The common case: all go one way, and no length has changed.
-            if left == 0
-                && ways == 1
-                && let Some(port) = self.ports.get_mut(usize::from(way.slot))
-                && let Some(to) = all.get(usize::from(way.slot))
-            {
-                send(&mut port.tx, &mut scratch.burst, bytes, to);
-                return true;
-            }
-        } else {
-            scratch.slot.fill(NO_SLOT);
+            send(&mut port.tx, &mut scratch.burst, bytes, to);
+            return true;
         }
         self.carry_each(slot, forwarding, pass, all);
         true
@@ -479,54 +470,114 @@ impl L3 {
     }
 }
 
-/// What [`read`] says of a burst.
+/// What became of a burst.
 #[derive(Debug, Clone, Copy)]
-struct Reading {
+struct Carried {
     bytes: u64,
-    /// There are IPv6 packets to look up.
-    any6: bool,
-    /// There may be frames to virtual MACs.
-    to_others: bool,
+    /// Frames that are not ready to leave.
+    left: usize,
+    /// How often the way changed.
+    ways: u32,
+    /// The last one.
+    way: Way,
 }
 
-/// Reads the frames of a burst. A function of its own, as [`rewrite_plain`] is: in one with the
-/// others, the loop's values do not find room in registers.
+/// Reads the frames of a burst; looks up and rewrites those that are plain and have a next hop, and
+/// says by which port they leave. The second result is the virtual MAC to which the last frame to
+/// one was sent, if it was not expected.
 #[inline(never)]
-fn read(scratch: &mut Scratch, view: &PortView, last_virtual: &mut u64, held: &Held) -> Reading {
-    let frames = scratch.burst.as_slice();
-    for mbuf in frames.iter().take(PREFETCH) {
+fn carry_plain(
+    scratch: &mut Scratch,
+    view: &PortView,
+    last_virtual: u64,
+    tables: &Tables,
+    egress: &[Egress],
+    ports: usize,
+) -> (Carried, Option<u64>) {
+    let (adjacencies, fib4) = (tables.adjacencies.view(), tables.fib4.view());
+    let mut stations = Stations::new(view, last_virtual, &tables.held);
+    let (mut bytes, mut left, mut ways, mut way) = (0, 0, 0, Way::NONE);
+    let mut odd = Odd::NONE;
+    for mbuf in &scratch.burst {
         mbuf.prefetch();
     }
-    let mut stations = Stations::new(view, *last_virtual, held);
-    let mut bytes = 0;
-    let mut odd = Odd {
-        any6: false,
-        found: None,
-    };
-    let places = scratch.to4.iter_mut().zip(&mut scratch.size);
-    for (n, (mbuf, (to4, size))) in frames.iter().zip(places).enumerate() {
-        if let Some(ahead) = frames.get(n + PREFETCH) {
-            ahead.prefetch();
-        }
+    let Scratch {
+        burst,
+        size,
+        seen,
+        next,
+        slot,
+        begun,
+        ..
+    } = scratch;
+    for (mbuf, begun) in burst.iter().zip(begun.iter_mut()) {
+        *begun = fib4.begin(parse::guess4(mbuf.data()));
+    }
+    let places = slot.iter_mut().zip(size).zip(next).zip(begun);
+    for (n, (mbuf, (((slot, size), next), begun))) in burst.iter_mut().zip(places).enumerate() {
         bytes += u64::from(mbuf.len());
-        if let Some(plain) = parse::plain(mbuf.data(), &mut stations) {
-            *to4 = plain.to;
+        let frame = mbuf.data_mut();
+        let length = frame.len();
+        if let Some(head) = frame.first_chunk_mut()
+            && let Some(plain) = parse::plain(head, length, stations)
+        {
+            let number = u64::from(fib4.finish(plain.to, *begun));
+            let adjacency = adjacencies.word(number);
+            if adjacency.way() != way.way {
+                way = way_of(adjacency, egress, ports, &tables.held);
+                ways += 1;
+            }
             *size = u32::from(plain.size);
+            if *size <= way.mtu {
+                rewrite::plain(head, adjacency.mac(), way.from);
+                *slot = way.slot;
+                continue;
+            }
+            *next = number;
         } else {
-            *to4 = read_odd(mbuf.data(), n, view, held, &mut scratch.seen, &mut odd);
             *size = NOT_PLAIN;
+            *next = read_odd(mbuf.data(), n, view, tables, seen, &mut odd);
             if let Some(found) = odd.found {
                 stations.add(found);
             }
         }
+        *slot = NO_SLOT;
+        left += 1;
     }
-    if let Some(found) = odd.found {
-        *last_virtual = found;
+    if odd.any6 {
+        lookup6(scratch, &tables.fib6);
     }
-    Reading {
+    let carried = Carried {
         bytes,
-        any6: odd.any6,
-        to_others: stations.to_others(),
+        left,
+        ways,
+        way,
+    };
+    (carried, odd.found)
+}
+
+/// Reads the frames of a burst that may not all pass, and looks all of them up.
+#[inline(never)]
+fn read_all(scratch: &mut Scratch, view: &PortView, tables: &Tables) -> Carried {
+    let mut odd = Odd::NONE;
+    let mut bytes = 0;
+    for (n, mbuf) in scratch.burst.iter().enumerate() {
+        bytes += u64::from(mbuf.len());
+        let number = read_odd(mbuf.data(), n, view, tables, &mut scratch.seen, &mut odd);
+        if let Some(next) = scratch.next.get_mut(n) {
+            *next = number;
+        }
+    }
+    scratch.size.fill(NOT_PLAIN);
+    scratch.slot.fill(NO_SLOT);
+    if odd.any6 {
+        lookup6(scratch, &tables.fib6);
+    }
+    Carried {
+        bytes,
+        left: scratch.burst.len(),
+        ways: 0,
+        way: Way::NONE,
     }
 }
 
@@ -539,70 +590,39 @@ struct Odd {
     found: Option<u64>,
 }
 
-/// Reads a frame that is not plain, the burst's `n`th; returns what is to be looked up for it.
+impl Odd {
+    const NONE: Self = Self {
+        any6: false,
+        found: None,
+    };
+}
+
+/// Reads a frame that is not plain, the burst's `n`th; returns what the table says of it if it is
+/// an IPv4 packet.
 #[inline(never)]
 fn read_odd(
     frame: &[u8],
     n: usize,
     view: &PortView,
-    held: &Held,
+    tables: &Tables,
     places: &mut [Seen; BURST],
     odd: &mut Odd,
-) -> u32 {
+) -> u64 {
     let Some(place) = places.get_mut(n) else {
         return 0;
     };
-    *place = parse::read(frame, view, held);
+    *place = parse::read(frame, view, &tables.held);
     odd.any6 |= place.fate == Fate::V6;
     if let Some(found) = parse::held_address(frame, place, view) {
         odd.found = Some(found);
     }
-    place.to4
-}
-
-/// What [`rewrite_plain`] made of a burst.
-#[derive(Debug, Clone, Copy)]
-struct Rewriting {
-    /// Frames that it left as they were.
-    left: usize,
-    /// How often the way changed.
-    ways: u32,
-    /// The last one.
-    way: Way,
-}
-
-/// Rewrites the plain packets of a burst that have a next hop, and says by which port they leave.
-#[inline(never)]
-fn rewrite_plain(
-    scratch: &mut Scratch,
-    tables: &Tables,
-    egress: &[Egress],
-    ports: &[Port],
-) -> Rewriting {
-    let adjacencies = tables.adjacencies.view();
-    let (mut left, mut ways, mut way) = (0, 0, Way::NONE);
-    let places = scratch.slot.iter_mut().zip(&scratch.size);
-    let places = places.zip(&scratch.next);
-    for (mbuf, ((slot, &size), &next)) in scratch.burst.iter_mut().zip(places) {
-        let adjacency = adjacencies.word(next);
-        if adjacency.way() != way.way {
-            way = way_of(adjacency, egress, ports, &tables.held);
-            ways += 1;
-        }
-        if size <= way.mtu && rewrite::plain(mbuf.data_mut(), adjacency.mac(), way.from) {
-            *slot = way.slot;
-        } else {
-            *slot = NO_SLOT;
-            left += 1;
-        }
-    }
-    Rewriting { left, ways, way }
+    u64::from(tables.fib4.lookup(place.to4))
 }
 
 /// How plain packets with this adjacency leave. If they are not the short way's, nothing is short
 /// enough for it.
 #[inline(never)]
-fn way_of(adjacency: AdjacencyWord, egress: &[Egress], ports: &[Port], held: &Held) -> Way {
+fn way_of(adjacency: AdjacencyWord, egress: &[Egress], ports: usize, held: &Held) -> Way {
     let none = Way {
         way: adjacency.way(),
         ..Way::NONE
@@ -611,7 +631,7 @@ fn way_of(adjacency: AdjacencyWord, egress: &[Egress], ports: &[Port], held: &He
         Some(egress)
             if adjacency.is_resolved()
                 && egress.vlan.is_none()
-                && usize::from(egress.slot) < ports.len() =>
+                && usize::from(egress.slot) < ports =>
         {
             Way {
                 slot: egress.slot,

@@ -139,8 +139,6 @@ pub(super) struct Stations {
     own: u64,
     /// The virtual MAC, as it differs from the own address.
     held: u64,
-    /// What differed from the own address in any frame.
-    differ: u64,
 }
 
 impl Stations {
@@ -154,7 +152,6 @@ impl Stations {
         let mut stations = Self {
             own: Self::NO_OWN,
             held: Self::NO_HELD,
-            differ: 0,
         };
         if port.untagged != NO_INTERFACE {
             stations.own = port.own << 16;
@@ -173,28 +170,27 @@ impl Stations {
 
     /// Whether a frame that begins with `word` is for one of them.
     #[inline(always)]
-    fn take(&mut self, word: u64) -> bool {
+    const fn take(self, word: u64) -> bool {
         let differs = word << 16 ^ self.own;
-        self.differ |= differs;
         differs == 0 || differs == self.held
-    }
-
-    /// Whether any frame may have been to another address than the port's own.
-    #[inline(always)]
-    pub(super) const fn to_others(self) -> bool {
-        self.differ != 0
     }
 }
 
 /// The first bytes of a frame as numbers.
 #[inline(always)]
-fn u64_at<const AT: usize>(head: &[u8; 34]) -> u64 {
+fn u64_at<const AT: usize>(head: &[u8; HEAD]) -> u64 {
     let part = head.get(AT..).and_then(|rest| rest.first_chunk::<8>());
     part.map_or(0, |part| u64::from_le_bytes(*part))
 }
 
 #[inline(always)]
-fn u32_at<const AT: usize>(head: &[u8; 34]) -> u32 {
+fn u16_at<const AT: usize>(head: &[u8; HEAD]) -> u16 {
+    let part = head.get(AT..).and_then(|rest| rest.first_chunk::<2>());
+    part.map_or(0, |part| u16::from_le_bytes(*part))
+}
+
+#[inline(always)]
+fn u32_at<const AT: usize>(head: &[u8; HEAD]) -> u32 {
     let part = head.get(AT..).and_then(|rest| rest.first_chunk::<4>());
     part.map_or(0, |part| u32::from_le_bytes(*part))
 }
@@ -219,23 +215,26 @@ pub(super) struct Plain {
     pub size: u16,
 }
 
+/// Bytes of a frame that the short way looks at: the Ethernet header and one of IPv4.
+pub(super) const HEAD: usize = ETHERNET + IPV4_HEADER;
+
 /// The short way: a sound IPv4 packet without tag, options and trailer, to an address of ours,
-/// with a TTL of more than 1. `None`: anything else, which [`read`] takes apart.
+/// with a TTL of more than 1. `None`: anything else, which [`read`] takes apart. `head` begins a
+/// frame of `length` bytes.
 #[inline(always)]
-pub(super) fn plain(frame: &[u8], stations: &mut Stations) -> Option<Plain> {
-    let head = frame.first_chunk::<34>()?;
+pub(super) fn plain(head: &[u8; HEAD], length: usize, stations: Stations) -> Option<Plain> {
     if !stations.take(u64_at::<0>(head)) {
         return None;
     }
-    // EtherType, version and header length.
-    if u32_at::<12>(head) & 0x00ff_ffff != 0x0045_0008 {
+    let (first, second, to) = (u64_at::<14>(head), u64_at::<22>(head), u32_at::<30>(head));
+    // EtherType; version and header length.
+    if u16_at::<12>(head) != 0x0008 || first as u8 != 0x45 {
         return None;
     }
-    let (first, second, to) = (u64_at::<14>(head), u64_at::<22>(head), u32_at::<30>(head));
     let size = ((first >> 16) as u16).swap_bytes();
     let end = usize::from(size) + ETHERNET;
     // Padding up to the shortest frame is no trailer.
-    if end != frame.len() && (frame.len() > SHORTEST || end < head.len() || end > frame.len()) {
+    if end != length && (length > SHORTEST || end < head.len() || end > length) {
         return None;
     }
     if second as u8 <= 1 {
@@ -257,6 +256,13 @@ pub(super) fn plain(frame: &[u8], stations: &mut Stations) -> Option<Plain> {
         to: to.swap_bytes(),
         size,
     })
+}
+
+/// The destination if this is an IPv4 packet without a tag; anything else for other frames.
+#[inline(always)]
+pub(super) fn guess4(frame: &[u8]) -> u32 {
+    let head = frame.first_chunk::<HEAD>();
+    head.map_or(0, |head| u32_at::<30>(head).swap_bytes())
 }
 
 /// Reads any frame that came in on a port.

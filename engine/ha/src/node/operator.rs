@@ -177,7 +177,7 @@ impl Node {
     }
 
     /// Why nobody can take over, in the operator's words.
-    fn why_no_successor(&self) -> String {
+    pub(super) fn why_no_successor(&self) -> String {
         if self.peers.is_empty() {
             return "no peer was ever heard".into();
         }

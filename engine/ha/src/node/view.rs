@@ -154,6 +154,27 @@ impl Node {
         self.flaps.count(self.now, self.settings.flap_window)
     }
 
+    /// For how long each flap within the window has been past, newest first.
+    pub fn flaps_ago(&self) -> impl Iterator<Item = Duration> {
+        let window = self.settings.flap_window;
+        let ago = self.flaps.times().map(|at| self.now.since(at));
+        ago.rev().take_while(move |&ago| ago < window)
+    }
+
+    /// Who would take over, were this instance to hand over now; or why nobody can, in words.
+    ///
+    /// # Errors
+    /// Nobody can.
+    pub fn successor(&self) -> Result<u16, String> {
+        self.best_successor().ok_or_else(|| self.why_no_successor())
+    }
+
+    /// Links of virtual routers' ports that pass frames: they count beside link pairs (rule 18).
+    #[must_use]
+    pub fn router_links_up(&self) -> u16 {
+        self.routers.links_up
+    }
+
     /// The settings in force.
     #[must_use]
     pub fn settings(&self) -> &Settings {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use twinline_bypass::{Path, PowerEvent};
 use twinline_config::BypassCard;
 use twinline_control::{Call, Payload, Reply, Request as Command};
-use twinline_ha::{CardCommand, CardSeen, Request, Side};
+use twinline_ha::{CardCommand, CardSeen, Request};
 
 use super::ManagementCore;
-use crate::cards::{Answer, CardHandle, CardView, Order};
+use crate::cards::{Answer, CardView, Order};
 use crate::convert;
 
 /// A card's thread that showed nothing for so long hangs in its driver: looks come each second, and
@@ -17,7 +17,7 @@ use crate::convert;
 const SILENT: Duration = Duration::from_secs(15);
 
 /// The lock, if nobody has it.
-fn try_hold(lock: &Mutex<()>) -> Option<MutexGuard<'_, ()>> {
+pub(super) fn try_hold(lock: &Mutex<()>) -> Option<MutexGuard<'_, ()>> {
     match lock.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -26,31 +26,6 @@ fn try_hold(lock: &Mutex<()>) -> Option<MutexGuard<'_, ()>> {
 }
 
 impl ManagementCore {
-    /// A port is to be taken down or let up: a later wish takes the place of an earlier one.
-    pub(super) fn port_waits(&mut self, pair: u16, side: Side, up: bool) {
-        self.ports_waiting
-            .retain(|&(p, s, _)| (p, s) != (pair, side));
-        self.ports_waiting.push((pair, side, up));
-    }
-
-    /// Takes ports down and lets them up, as soon as their card lets us: what a driver does to a
-    /// port then may move the pins over which the card's frames run. A card that is busy, or hangs,
-    /// holds up the ports of its own pair only.
-    pub(super) fn set_waiting_ports(&mut self) {
-        for (pair, side, up) in std::mem::take(&mut self.ports_waiting) {
-            let card = self.cards.get(usize::from(pair)).and_then(Option::as_ref);
-            let serial = card.map(CardHandle::serial);
-            let held = serial
-                .as_deref()
-                .map_or(Some(None), |s| try_hold(s).map(Some));
-            if held.is_some() {
-                self.set_port(pair, side, up);
-            } else {
-                self.ports_waiting.push((pair, side, up));
-            }
-        }
-    }
-
     /// What is new of the cards since the last turn.
     pub(super) fn look_at_cards(&mut self) -> Option<Vec<CardSeen>> {
         let mut news = !std::mem::replace(&mut self.cards_shown, true);

@@ -93,6 +93,12 @@ impl ManagementCore {
         };
         self.node.record_note(text, Reason::Reloaded);
         self.l3_do(|l3, now, around| l3.reload(now, &merged, around));
+        let mut merged = merged;
+        if self.config.events != merged.events && !self.outlets.configure(&merged.events) {
+            merged.events = self.config.events.clone();
+            let text = "[events]: the outlets are too busy to be changed: reload again".to_owned();
+            self.node.record_note(text, Reason::ReloadRefused);
+        }
         self.config = merged;
     }
 }
@@ -115,6 +121,7 @@ fn live_part(running: &Config, new: &Config) -> Config {
         to.key_file.clone_from(&from.key_file);
         to.next_key_file.clone_from(&from.next_key_file);
     }
+    merged.events = new.events.clone();
     for router in &mut merged.virtual_routers {
         let Some(new) = new.virtual_routers.iter().find(|r| r.name == router.name) else {
             continue;
