@@ -17,6 +17,7 @@ mod error;
 pub mod keys;
 mod l3;
 mod load;
+mod memory;
 mod read;
 pub mod schema;
 mod suggest;
@@ -27,6 +28,7 @@ pub use diff::{Change, render as render_diff};
 pub use error::{Error, Errors, Warning};
 pub use l3::{Checksum, Interface, L3, Prefix, Route, Version, VirtualRouter};
 pub use schema::Applies;
+pub use suggest::nearest;
 pub use types::{
     Bandwidth, BypassCard, CardKind, CardPath, Config, Device, Eal, Events, Ha, Instance, Lcores,
     LinkPair, Links, Metrics, Mode, OnMaxFlaps, Polling, Port, Registers, Syslog, Topology, Work,

@@ -50,6 +50,9 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Loaded, Errors> {
         return Err(sink.into_errors());
     }
     let config = Reader { sink: &mut sink }.config(root.get_ref());
+    if let Some(message) = config.memory_too_small() {
+        sink.warn("eal.memory_mb", None, message);
+    }
     sink.finish().map(|warnings| Loaded { config, warnings })
 }
 

@@ -27,12 +27,18 @@ pub(crate) fn nearest_key(section: &str, key: &str) -> Option<String> {
     None
 }
 
-/// The nearest of some words, if one is near.
-pub(crate) fn nearest_word(word: &str, among: &[&'static str]) -> Option<&'static str> {
+/// The nearest of some words to a mistyped one, if one is near.
+#[must_use]
+pub fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > MAX_LEN {
         return None;
     }
-    closest(word, among.iter().copied(), |w| w)
+    closest(word, among, |w| w)
+}
+
+/// The nearest of some words, if one is near.
+pub(crate) fn nearest_word(word: &str, among: &[&'static str]) -> Option<&'static str> {
+    nearest(word, among.iter().copied())
 }
 
 fn closest<'a>(

@@ -317,3 +317,93 @@ impl RawSocket {
         }
     }
 }
+
+/// A TAP device whose far end the caller holds; it goes away with this.
+#[derive(Debug)]
+pub struct TapDevice(OwnedFd);
+
+impl TapDevice {
+    /// Makes one in the calling thread's namespace.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_NET_ADMIN`; `EBUSY` when the name is taken.
+    pub fn open(name: &str) -> io::Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/net/tun")?;
+        // SAFETY: ifreq is plain old data, for which all zeros is a valid value.
+        let mut request: libc::ifreq = unsafe { mem::zeroed() };
+        // the last byte stays 0: the name is NUL-terminated
+        let room = request.ifr_name.len() - 1;
+        for (to, from) in request.ifr_name.iter_mut().take(room).zip(name.bytes()) {
+            *to = from as libc::c_char;
+        }
+        request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+        // SAFETY: request is a live ifreq with a NUL-terminated name, which TUNSETIFF reads and
+        // writes.
+        check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
+        Ok(Self(file.into()))
+    }
+
+    /// Gives the device a carrier, or takes it away.
+    ///
+    /// # Errors
+    /// What `ioctl(2)` says.
+    pub fn set_carrier(&self, on: bool) -> io::Result<()> {
+        /// `_IOW('T', 226, int)`
+        const TUNSETCARRIER: libc::c_ulong = 0x4004_54e2;
+        let on = libc::c_int::from(on);
+        // SAFETY: TUNSETCARRIER reads one int, which lives through the call.
+        check(unsafe { libc::ioctl(self.0.as_raw_fd(), TUNSETCARRIER as _, &raw const on) })
+            .map(drop)
+    }
+
+    /// The device receives this frame.
+    ///
+    /// # Errors
+    /// `EIO` while the device is down.
+    pub fn send(&self, frame: &[u8]) -> io::Result<()> {
+        let fd = self.0.as_raw_fd();
+        // SAFETY: frame is readable for frame.len() bytes.
+        let sent = unsafe { libc::write(fd, frame.as_ptr().cast(), frame.len()) };
+        if sent < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A frame that the device has sent: its length; or `None` when none came within `timeout`.
+    ///
+    /// # Errors
+    /// What `poll(2)` or `read(2)` says.
+    pub fn receive(&self, buffer: &mut [u8], timeout: Duration) -> io::Result<Option<usize>> {
+        let fd = self.0.as_raw_fd();
+        let mut poll = libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let wait = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: poll is one live pollfd, and 1 is its count.
+        match check(unsafe { libc::poll(&raw mut poll, 1, wait) }) {
+            Ok(0) => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(None),
+            Err(e) => return Err(e),
+            Ok(_) => {}
+        }
+        // SAFETY: buffer is writable for buffer.len() bytes.
+        let got = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+        if got < 0 {
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(libc::EAGAIN | libc::EINTR) => Ok(None),
+                _ => Err(error),
+            };
+        }
+        Ok(Some(got as usize))
+    }
+}

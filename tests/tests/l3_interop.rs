@@ -190,6 +190,66 @@ fn ours_beside_keepalived_by_unicast() {
     });
 }
 
+/// By link-local addresses, as RFC 9568 has adverts over IPv6 come from them.
+fn v6_by_unicast() -> Vrrp {
+    Vrrp {
+        unicast: true,
+        ..v6(100)
+    }
+}
+
+/// An election by unicast, the better one on side `better`. Who is left alone sends nothing, as its
+/// peer is not there to be resolved: then it is asked what it is.
+fn election_by_unicast(makers: [Maker; 2], better: Side) -> Result<Contest> {
+    let soon = Duration::from_secs(2);
+    let priority = |side: Side| Vrrp {
+        priority: if side == better { 200 } else { 100 },
+        ..v6_by_unicast()
+    };
+    let begin = Instant::now();
+    let mut contest = Contest::lay(makers, Side::BOTH.map(priority), None)?;
+    let worse = better.other();
+    contest.start(worse)?;
+    contest.wait_until_it_says_so(worse, Duration::from_secs(15))?;
+    contest.start_and_lead(better)?;
+    assert_eq!(contest.says_active(worse)?, Some(false));
+    contest.terminate(better)?;
+    contest.wait_until_it_says_so(worse, contest.vrrp(worse).skew() + soon)?;
+    contest.start_and_lead(better)?;
+    contest.kill(better)?;
+    contest.wait_until_it_says_so(worse, contest.vrrp(worse).down() + soon)?;
+    let spoke = |side| {
+        let adverts = contest.adverts(begin);
+        adverts
+            .iter()
+            .filter(|(_, from, _)| *from == Some(side))
+            .count()
+    };
+    // it has led twice
+    assert!(spoke(better) >= 4, "{better} spoke {} times", spoke(better));
+    contest.check_adverts(begin, 0);
+    Ok(contest)
+}
+
+fn elections_by_unicast(makers: [Maker; 2]) {
+    std::thread::scope(|scope| {
+        for better in Side::BOTH {
+            let what = format!("{makers:?}, {better} better, unicast over IPv6");
+            scope.spawn(move || ok(&what, election_by_unicast(makers, better)));
+        }
+    });
+}
+
+#[test]
+fn ours_beside_ours_over_ipv6_by_unicast() {
+    on_a_fair_machine(|| elections_by_unicast([Ours, Ours]));
+}
+
+#[test]
+fn ours_beside_keepalived_over_ipv6_by_unicast() {
+    on_a_fair_machine(|| elections_by_unicast([Ours, Keepalived]));
+}
+
 #[test]
 fn ours_beside_keepalived_each_10_ms() {
     on_a_fair_machine(|| both_directions(Keepalived, &v3(10)));

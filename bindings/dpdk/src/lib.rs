@@ -36,7 +36,7 @@ pub mod telemetry;
 pub use burst::{Burst, Drain};
 pub use eal::{Eal, EalOptions, Huge, LogLevel, Pci, PciAddress, linkage, version};
 pub use error::{Errno, Error};
-pub use fib::{Begun, Fib4, Fib4Reader, Fib4View, Fib6, Fib6Reader, FibOptions, MAX_NEXT_HOP};
+pub use fib::{Fib4, Fib4Reader, Fib4View, Fib6, Fib6Reader, FibOptions, MAX_NEXT_HOP};
 pub use ixgbe_bypass::{IxgbeBypass, ixgbe_bypass_is_linked};
 pub use mbuf::{Mbuf, NoRoom, Segments};
 pub use pdump::pdump_init;

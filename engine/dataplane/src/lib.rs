@@ -25,6 +25,7 @@ mod learn;
 mod lease;
 mod mac_table;
 mod thread;
+mod transmit;
 mod turns;
 mod worker;
 

@@ -19,15 +19,13 @@ use crate::learn::{
 };
 use crate::lease::Lease;
 use crate::mac_table::{MacBytes, MacTable, is_group};
+use crate::transmit::send_rest;
 use crate::turns::Turns;
 use crate::{BURST, Side};
 use dpdk::clock::{self, TscClock};
 use dpdk::{Burst, Mbuf, RxQueue, TxQueue};
 use std::sync::Arc;
 use twinline_wire::announce::is_announcement;
-
-/// How often a full transmit queue is tried again for one burst before the rest is freed.
-const TX_RETRIES: usize = 4;
 
 /// A link pair's part in a worker: its queues, its gate, its stations.
 pub struct PairQueues {
@@ -283,7 +281,7 @@ impl Worker {
     pub fn into_parts(mut self) -> (Vec<PairQueues>, Vec<L3Port>) {
         let counters = self.counters.clone();
         let l3 = self.l3.take();
-        let l3 = l3.map_or_else(Vec::new, |l3| l3.into_ports(&counters));
+        let l3 = l3.map_or_else(Vec::new, |l3| l3.into_ports(&self.common.lease, &counters));
         for _ in 0..=self.inject.buffer().capacity() / BURST {
             self.send_injected();
         }
@@ -457,21 +455,6 @@ fn send(
     egress.tx_packets.add(packets);
     egress.tx_bytes.add(bytes);
     packets
-}
-
-/// Tries again with what a full queue left, then frees the rest: its frames and bytes.
-#[cold]
-#[inline(never)]
-fn send_rest(tx: &mut TxQueue, burst: &mut Burst<BURST>) -> (u64, u64) {
-    for _ in 0..TX_RETRIES {
-        tx.burst(burst);
-        if burst.is_empty() {
-            return (0, 0);
-        }
-    }
-    let left = (burst.len() as u64, burst.bytes());
-    burst.clear();
-    left
 }
 
 /// Tells the management core which stations send.

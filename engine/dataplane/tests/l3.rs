@@ -502,6 +502,32 @@ fn injected_frames_leave_as_they_are_whatever_the_gate_says() {
     bed.assert_accounted();
 }
 
+/// What speaks for a virtual router is not sent by one whose lease ran out while it lay in the ring;
+/// the rest is.
+#[test]
+fn rule_11_injected_frames_of_a_virtual_router_need_the_lease() {
+    let mut bed = L3Bed::routed();
+    let advert = v4([224, 0, 0, 18]).frame([1, 0, 0x5e, 0, 0, 0x12], None);
+    let plain = v4([224, 0, 0, 5]).frame([1, 0, 0x5e, 0, 0, 5], None);
+    bed.lease.revoke();
+    for _ in 0..3 {
+        bed.inject_under(true, B, &advert);
+    }
+    bed.inject_under(false, B, &plain);
+    bed.feed(A, &[]);
+    assert_eq!(bed.out(B), vec![plain.clone()]);
+    assert_eq!(bed.drops(B, L3Drop::InjectLease), 3);
+    // Both ends count: the management core waits for the sum.
+    let snapshot = bed.links.counters.snapshot();
+    assert_eq!((snapshot.injected, snapshot.inject_refused), (1, 3));
+    bed.lease.forever();
+    bed.inject_under(true, B, &advert);
+    bed.feed(A, &[]);
+    assert_eq!(bed.out(B), vec![advert]);
+    assert_eq!(bed.drops(B, L3Drop::InjectLease), 3);
+    bed.assert_accounted();
+}
+
 /// A priority-0 advert that was injected before the worker was told to stop leaves the port.
 #[test]
 fn what_was_injected_before_the_end_is_sent() {

@@ -258,6 +258,18 @@ pub enum Alarm {
         /// Who carries it, in words.
         by: String,
     },
+    /// Another router makes the checksums of its adverts otherwise: one of the two does not hear the
+    /// other, and both are Active.
+    AdvertChecksum {
+        /// The virtual router's name.
+        name: String,
+        /// The other router's address.
+        by: String,
+        /// Our `virtual_router.checksum`.
+        mode: &'static str,
+        /// We refuse its adverts; else it refuses ours, most likely.
+        refused: bool,
+    },
     /// A pair's bypass card is not where it was told to be.
     CardPath {
         /// The pair's index.
@@ -285,7 +297,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// Every name that [`Alarm::name`] gives.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 24] = [
         "two_primaries",
         "no_primary",
         "dual_active",
@@ -306,8 +318,10 @@ impl Alarm {
         "state_file",
         "heard_by_adverts_only",
         "virtual_router_elsewhere",
+        "advert_checksum",
         "bypass_path",
         "bypass_card",
+        "event_outlet",
     ];
 
     /// A stable name for machines.
@@ -336,6 +350,7 @@ impl Alarm {
             Self::StateFile(_) => "state_file",
             Self::HeardByAdvertsOnly => "heard_by_adverts_only",
             Self::RouterElsewhere { .. } => "virtual_router_elsewhere",
+            Self::AdvertChecksum { .. } => "advert_checksum",
             Self::CardPath { .. } => "bypass_path",
             Self::Card { .. } => "bypass_card",
             Self::EventOutlet { .. } => "event_outlet",
@@ -391,6 +406,19 @@ impl fmt::Display for Alarm {
                 "virtual router {name} is carried by {by}, though this instance is ACTIVE: another \
                  router has its id and a better priority (virtual_router.priority), or the HA link \
                  is cut"
+            ),
+            Self::AdvertChecksum { name, by, mode, refused: true } => write!(
+                f,
+                "adverts of {by} for virtual router {name} fail with checksum = \"{mode}\", and are \
+                 whole made the other way: set virtual_router.checksum = \"{}\", or both are Active",
+                if *mode == "rfc9568" { "pseudo-header" } else { "rfc9568" }
+            ),
+            Self::AdvertChecksum { name, by, mode, refused: false } => write!(
+                f,
+                "{by} goes on as Active for virtual router {name} beside us, who are better, with \
+                 adverts that have a pseudo-header in their checksum: it refuses ours, most likely, \
+                 which checksum = \"{mode}\" sends without; set virtual_router.checksum = \
+                 \"pseudo-header\""
             ),
             Self::CardPath { wanted, path: Some(path), .. } => write!(
                 f,

@@ -159,6 +159,7 @@ impl Alarm {
             Self::ConfigurationDiffers(_)
             | Self::OtherStack(_)
             | Self::EventOutlet { .. }
+            | Self::AdvertChecksum { .. }
             | Self::Path {
                 path: Path::InBand, ..
             } => Severity::Warning,

@@ -68,6 +68,14 @@ pub enum StartError {
         /// Those that may be used.
         available: String,
     },
+    /// Something failed, and `eal.memory_mb` is too small: most likely that is why.
+    #[error("{failed}; eal.memory_mb: {why}")]
+    Memory {
+        /// What failed.
+        failed: String,
+        /// How much is needed.
+        why: String,
+    },
     /// Anything else that the configuration promised and the machine does not keep.
     #[error("{0}")]
     Other(String),
@@ -208,18 +216,6 @@ fn eal_options(config: &Config) -> EalOptions {
     }
 }
 
-/// Frames for every descriptor, every cache, and what workers hold: a power of two less one.
-fn pool_size(config: &Config) -> u32 {
-    let descriptors: u32 = config
-        .ports
-        .iter()
-        .map(|p| u32::from(p.rx_descriptors) + u32::from(p.tx_descriptors))
-        .sum();
-    let workers = u32::try_from(config.lcores.workers.len()).unwrap_or(u32::MAX);
-    let wanted = descriptors.saturating_add(workers.saturating_add(1).saturating_mul(1024));
-    wanted.saturating_add(1).next_power_of_two().max(4096) - 1
-}
-
 /// Why a driver made no port, as far as the usual reasons go. DPDK itself says nothing of it.
 fn why_no_vdev(vdev: &Vdev) -> String {
     if let Some(name) = vdev.kernel_interface()
@@ -320,6 +316,22 @@ impl Appliance {
     /// [`StartError`], with what to do; nothing is left half configured: what was started is
     /// stopped again by drop.
     pub fn bring_up(config: &Config, boot: u64, auth: Auth) -> Result<Self, StartError> {
+        let up = Self::try_bring_up(config, boot, auth);
+        // DPDK says of memory that ran out whatever its innermost call made of it ("errno 22").
+        up.map_err(|error| match (error, config.memory_too_small()) {
+            (StartError::Dpdk(error), Some(why)) => StartError::Memory {
+                failed: error.to_string(),
+                why,
+            },
+            (StartError::Port { port, why, .. }, Some(memory)) => StartError::Memory {
+                failed: format!("port {port}: {why}"),
+                why: memory,
+            },
+            (error, _) => error,
+        })
+    }
+
+    fn try_bring_up(config: &Config, boot: u64, auth: Auth) -> Result<Self, StartError> {
         check_cores(config)?;
         let eal = Eal::init(eal_options(config))?;
         if let Err(error) = dpdk::pdump_init(&eal) {
@@ -330,7 +342,7 @@ impl Appliance {
             &eal,
             PoolOptions {
                 name: "frames".into(),
-                mbufs: pool_size(config),
+                mbufs: config.frames(),
                 ..PoolOptions::default()
             },
         )?;

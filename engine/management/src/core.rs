@@ -444,6 +444,7 @@ impl ManagementCore {
             injected: &mut self.injected,
             pool: &self.appliance.pool,
             node: &mut self.node,
+            unix_ms: unix_ms(),
         };
         act(l3, now, &mut around);
     }

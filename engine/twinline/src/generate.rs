@@ -9,6 +9,8 @@ use anyhow::Context;
 use clap::{Args, Command, Subcommand};
 use clap_complete::{Generator, Shell};
 
+use crate::ctl;
+
 #[derive(Args)]
 pub struct Generate {
     #[command(subcommand)]
@@ -34,7 +36,7 @@ enum What {
 /// Writes what is asked for.
 pub fn generate(generate: &Generate, command: Command) -> anyhow::Result<ExitCode> {
     // The version that `--version` prints has a line for DPDK, which a page's head has no room for.
-    let command = command.version(env!("CARGO_PKG_VERSION"));
+    let command = ctl::documented(command).version(env!("CARGO_PKG_VERSION"));
     match &generate.what {
         What::Man { folder } => man(folder, command)?,
         What::Completions { folder } => completions(folder, command)?,

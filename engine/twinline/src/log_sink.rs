@@ -6,10 +6,12 @@
 //! what finds no room is counted and dropped.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use rustyline::ExternalPrinter;
 
 /// Lines that wait at most.
 const LINES: usize = 1024;
@@ -66,6 +68,47 @@ impl Write for LogSink {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Standard error; or, while a console stands in the same terminal, above its prompt, so that a
+/// line that is being typed stays whole. Only the log's own thread waits for the terminal.
+#[derive(Clone, Default)]
+pub struct AbovePrompt {
+    printer: Arc<Mutex<Option<Box<dyn ExternalPrinter + Send>>>>,
+}
+
+impl AbovePrompt {
+    /// From now on above the prompt.
+    pub fn print_with(&self, printer: Box<dyn ExternalPrinter + Send>) {
+        self.set(Some(printer));
+    }
+
+    /// From now on to standard error again.
+    pub fn forget(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, printer: Option<Box<dyn ExternalPrinter + Send>>) {
+        *self.printer.lock().unwrap_or_else(PoisonError::into_inner) = printer;
+    }
+}
+
+impl Write for AbovePrompt {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(printer) = printer.as_mut() {
+            let line = String::from_utf8_lossy(bytes).into_owned();
+            if printer.print(line).is_ok() {
+                return Ok(bytes.len());
+            }
+        }
+        io::stderr().write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

@@ -4,6 +4,7 @@
 mod bypass;
 mod check;
 mod claims;
+mod console;
 mod ctl;
 mod generate;
 mod log_sink;
@@ -41,6 +42,9 @@ enum Command {
         /// The instance's configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// With a console in the same terminal; the log is printed above its prompt.
+        #[arg(short, long)]
+        interactive: bool,
     },
     /// Validate a configuration without starting anything.
     Check {
@@ -48,7 +52,9 @@ enum Command {
         #[arg(value_name = "FILE")]
         config: PathBuf,
     },
-    /// Ask a running engine, or tell it something.
+    /// A prompt at a running engine: looks, commands, configuration; also for scripts.
+    Console(console::Console),
+    /// Ask a running engine, or tell it something: one command of the console.
     Ctl(ctl::Ctl),
     /// A live screen: role, peers, link pairs, rates, events.
     Top(top::Top),
@@ -70,8 +76,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Run { config } => run::run(config),
+        Command::Run {
+            config,
+            interactive,
+        } => run::run(config, interactive),
         Command::Check { config } => check::check(&config),
+        Command::Console(options) => console::console(&options),
         Command::Ctl(ctl) => ctl::ctl(&ctl),
         Command::Top(top) => top::top(&top),
         Command::Bypass(bypass) => bypass::bypass(&bypass),

@@ -13,6 +13,20 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     write_all(&mut io::stdout().lock(), text).context("standard output cannot be written")
 }
 
+/// Prints to standard output; `false` where nobody reads any more, for what would go on for ever.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_to_reader(text: &str) -> anyhow::Result<bool> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        result => result
+            .map(|()| true)
+            .context("standard output cannot be written"),
+    }
+}
+
 /// Prints a line to standard output; otherwise as [`print`].
 ///
 /// # Errors

@@ -16,7 +16,8 @@ use twinline_control::{MetricsServer, Server};
 use twinline_management::{ManagementCore, Signals, Surroundings, Vitals};
 
 use crate::claims::Claims;
-use crate::log_sink::LogSink;
+use crate::console::{self, Ending, Engine, Place, TerminalSettings};
+use crate::log_sink::{AbovePrompt, LogSink};
 use crate::output;
 use crate::service::{self, Reloads, Sights};
 
@@ -27,8 +28,14 @@ const HEALTHY: Duration = Duration::from_secs(2);
 const SOCKET_MODE: u32 = 0o600;
 
 /// Runs the engine until it is told to stop.
-pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
-    let sink = LogSink::spawn(io::stderr()).context("the log's thread could not be started")?;
+pub fn run(config_path: PathBuf, interactive: bool) -> anyhow::Result<ExitCode> {
+    if interactive && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        anyhow::bail!(
+            "--interactive needs a terminal; `twinline console` attaches to an engine later"
+        );
+    }
+    let above = AbovePrompt::default();
+    let sink = LogSink::spawn(above.clone()).context("the log's thread could not be started")?;
     let mut logger =
         env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
     if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
@@ -38,12 +45,22 @@ pub fn run(config_path: PathBuf) -> anyhow::Result<ExitCode> {
         .target(env_logger::Target::Pipe(Box::new(sink.clone())))
         .format_timestamp_millis()
         .init();
-    let result = run_logged(config_path, &sink);
+    let terminal = interactive.then(TerminalSettings::now);
+    let result = run_logged(config_path, &sink, interactive.then(|| above.clone()));
+    if let Some(terminal) = terminal {
+        // the console may still stand at its prompt
+        above.forget();
+        terminal.restore();
+    }
     sink.flush_all();
     result
 }
 
-fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> {
+fn run_logged(
+    config_path: PathBuf,
+    sink: &LogSink,
+    interactive: Option<AbovePrompt>,
+) -> anyhow::Result<ExitCode> {
     let loaded = match Config::load(&config_path) {
         Ok(loaded) => loaded,
         Err(errors) => {
@@ -70,7 +87,12 @@ fn run_logged(config_path: PathBuf, sink: &LogSink) -> anyhow::Result<ExitCode> 
         vitals.clone(),
         reloads.clone(),
         sink.clone(),
+        interactive.is_some(),
     )?;
+    if let Some(above) = interactive {
+        // before the EAL pins this thread: what it starts later would be pinned as well
+        attach_console(&config, signals.clone(), above)?;
+    }
     let metrics = match config.metrics.address {
         None => None,
         Some(address) => {
@@ -121,14 +143,54 @@ pub fn exec_notify(parent: u32, words: &[OsString]) -> anyhow::Result<ExitCode> 
     anyhow::bail!("events.notify: {}: {error}", program.unwrap_or_default())
 }
 
+/// A console in this terminal, once the engine runs.
+fn attach_console(
+    config: &Config,
+    signals: Arc<Signals>,
+    above: AbovePrompt,
+) -> anyhow::Result<()> {
+    let engine = Engine::new(Place::At(config.instance.control_socket.clone()));
+    signal_hook::flag::register(SIGINT, engine.interrupted.clone())
+        .context("Ctrl-C could not be set up")?;
+    let attach = move || {
+        while !signals.running.load(Ordering::Relaxed) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        match console::attached(engine, |printer| above.print_with(printer)) {
+            Ok(Ending::Quit) => {
+                above.forget();
+                signals.stops.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(Ending::Lost) => {
+                above.forget();
+                log::warn!("the terminal is gone: the engine runs on; `twinline console` attaches");
+            }
+            Err(error) => {
+                above.forget();
+                log::error!("no console: {error:#}; `twinline console` attaches to the engine");
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("console".into())
+        .spawn(attach)
+        .context("the console's thread could not be started")?;
+    Ok(())
+}
+
 fn watch_signals(
     signals: Arc<Signals>,
     vitals: Arc<Vitals>,
     reloads: Arc<Reloads>,
     sink: LogSink,
+    interactive: bool,
 ) -> anyhow::Result<()> {
-    let mut incoming = SignalIterator::new([SIGTERM, SIGINT, SIGHUP])
-        .context("signal handlers could not be set")?;
+    // with a console, Ctrl-C clears its line or ends its `watch`
+    let wanted: &[i32] = match interactive {
+        true => &[SIGTERM, SIGHUP],
+        false => &[SIGTERM, SIGINT, SIGHUP],
+    };
+    let mut incoming = SignalIterator::new(wanted).context("signal handlers could not be set")?;
     let watch = move || {
         for signal in &mut incoming {
             match signal {

@@ -3,7 +3,7 @@
 
 use super::bed;
 use super::frame::{self, Advert, Checksum};
-use super::router::{self, Maker, Router, Vrrp, own_address};
+use super::router::{self, Maker, Router, Vrrp, own_address, unicast_address};
 use super::tap::Tap;
 use crate::error::{LabError, Result};
 use crate::run::Run;
@@ -138,6 +138,27 @@ impl Contest {
     /// The longer of the two sides' intervals.
     fn interval(&self) -> Duration {
         self.vrrp[0].interval().max(self.vrrp[1].interval())
+    }
+
+    /// Waits until `side` says itself that it is the Active Router: adverts by unicast are not heard
+    /// while their peer is not there to be resolved.
+    ///
+    /// # Errors
+    /// After `limit`, with the logs.
+    pub fn wait_until_it_says_so(&mut self, side: Side, limit: Duration) -> Result<Duration> {
+        let begin = Instant::now();
+        while self.says_active(side)? != Some(true) {
+            if begin.elapsed() > limit {
+                return Err(LabError::Timeout {
+                    what: format!("{side} to say that it is the Active Router"),
+                    waited_ms: limit.as_millis(),
+                    seen: "it does not".into(),
+                    logs: self.logs(),
+                });
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(begin.elapsed())
     }
 
     /// For how long one alone must have spoken to be the Active Router.
@@ -363,7 +384,7 @@ fn wrong(maker: Maker, side: Side, vrrp: &Vrrp, advert: &Advert, faults: &mut Ve
     }
     let own = own_address(side, vrrp.ipv6);
     let group: IpAddr = match (vrrp.unicast, vrrp.ipv6) {
-        (true, ipv6) => own_address(side.other(), ipv6).parse(),
+        (true, ipv6) => unicast_address(side.other(), ipv6).parse(),
         (false, true) => "ff02::12".parse(),
         (false, false) => "224.0.0.18".parse(),
     }
@@ -385,7 +406,10 @@ fn wrong(maker: Maker, side: Side, vrrp: &Vrrp, advert: &Advert, faults: &mut Ve
         format!("from {}", frame::mac_text(advert.source_mac))
     });
     let source_right = match advert.source {
-        IpAddr::V6(source) => source.segments()[0] == 0xfe80 || vrrp.unicast,
+        IpAddr::V6(source) => {
+            let named = unicast_address(side, true).parse() == Ok(source);
+            source.segments()[0] == 0xfe80 && (named || !vrrp.unicast)
+        }
         source => own.parse() == Ok(source),
     };
     fault(!source_right, "3", format!("source {}", advert.source));

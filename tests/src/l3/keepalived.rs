@@ -1,6 +1,6 @@
 //! keepalived as one of the routers of a bed, and its daemon for whoever needs it.
 
-use super::router::{Router, Vrrp, own_address};
+use super::router::{Router, Vrrp, unicast_address};
 use crate::error::{LabError, Result};
 use crate::netns;
 use crate::run::Run;
@@ -310,8 +310,8 @@ pub fn configuration(side: Side, vrrp: &Vrrp) -> String {
     let unicast = if vrrp.unicast {
         format!(
             "    unicast_src_ip {}\n    unicast_peer {{\n        {}\n    }}\n",
-            own_address(side, vrrp.ipv6),
-            own_address(side.other(), vrrp.ipv6)
+            unicast_address(side, vrrp.ipv6),
+            unicast_address(side.other(), vrrp.ipv6)
         )
     } else {
         String::new()
@@ -359,6 +359,16 @@ impl Keepalived {
 
 impl Router for Keepalived {
     fn start(&mut self, run: &Run) -> Result<()> {
+        if self.vrrp.unicast && self.vrrp.ipv6 {
+            let address = unicast_address(self.daemon.side, true);
+            let words = format!("address replace {address}/64 dev lan0 nodad");
+            netns::ip(&self.namespace, &words)?;
+            // keepalived 2.2.7 leaves the hop limit of unicast adverts over IPv6 to the kernel (64),
+            // where RFC 9568, section 5.1.2.3, has 255
+            netns::inside(&self.namespace, || {
+                std::fs::write("/proc/sys/net/ipv6/conf/lan0/hop_limit", "255")
+            })?;
+        }
         self.daemon.start(run, &self.namespace)
     }
 

@@ -1,7 +1,7 @@
 //! Our engine as a router: configuration files with `[[interface]]` and `[[virtual_router]]`, alone
 //! or as a pair.
 
-use super::router::{Router, Vrrp, own_address};
+use super::router::{Router, Vrrp, own_address, unicast_address};
 use crate::engine::{self, Engine};
 use crate::error::{LabError, Result};
 use crate::run::Run;
@@ -73,6 +73,8 @@ pub struct Plan {
     pub preempt_delay_s: u32,
     /// `eal.huge`.
     pub huge: bool,
+    /// `eal.memory_mb`.
+    pub memory_mb: u64,
     /// Cores of the management core and of the worker.
     pub cores: (u32, u32),
     /// Interfaces.
@@ -113,6 +115,10 @@ impl Plan {
     pub fn alone(side: Side, vrrp: &Vrrp) -> Self {
         let mut lan = Self::leg(side, "lan");
         lan.kernel = false;
+        if vrrp.unicast && vrrp.ipv6 {
+            lan.addresses
+                .push(format!("{}/64", unicast_address(side, true)));
+        }
         Self {
             mode: Mode::Standalone,
             interval_ms: 50,
@@ -120,6 +126,7 @@ impl Plan {
             preempt_delay_s: 0,
             // several beds may be there at a time
             huge: false,
+            memory_mb: MEMORY_MB,
             cores: cores(),
             interfaces: vec![lan],
             routers: vec![Virtual {
@@ -171,6 +178,7 @@ impl Plan {
             threshold,
             preempt_delay_s: 2,
             huge: engine::hugepages_suffice_for(MEMORY_MB),
+            memory_mb: MEMORY_MB,
             cores: cores(),
             interfaces: vec![Self::leg(side, "lan"), Self::leg(side, "wan")],
             routers,
@@ -191,6 +199,7 @@ impl Plan {
             threshold,
             preempt_delay_s,
             huge,
+            memory_mb,
             cores,
             ..
         } = self;
@@ -198,7 +207,7 @@ impl Plan {
             "# made by the lab for one run\n\
              [instance]\nname = \"{name}\"\nid = {id}\nstack = \"lab\"\n\
              control_socket = \"{place}/{name}.sock\"\nstate_file = \"{place}/{name}.state\"\n\n\
-             [eal]\nfile_prefix = \"{prefix}-{name}\"\nmemory_mb = {MEMORY_MB}\nhuge = {huge}\n\
+             [eal]\nfile_prefix = \"{prefix}-{name}\"\nmemory_mb = {memory_mb}\nhuge = {huge}\n\
              telemetry = false\n\n"
         );
         let mut ports: Vec<&str> = Vec::new();
@@ -276,7 +285,7 @@ impl Plan {
                 let _ = writeln!(text, "priority = {}", vrrp.priority);
             }
             if vrrp.unicast {
-                let peer = own_address(side.other(), vrrp.ipv6);
+                let peer = unicast_address(side.other(), vrrp.ipv6);
                 let _ = writeln!(text, "peers = [\"{peer}\"]");
             }
             text.push('\n');
@@ -436,7 +445,11 @@ impl Router for Ours {
     }
 
     fn says_active(&self) -> Result<Option<bool>> {
-        Ok(None)
+        let running = self.engine.as_ref().filter(|e| e.pid().is_some());
+        // one that ends or starts does not answer
+        let shown = running.and_then(|e| e.ctl("show virtual-routers").ok());
+        let routers = shown.as_ref().and_then(|shown| shown["routers"].as_array());
+        Ok(routers.map(|all| all.iter().any(|router| router["state"] == "active")))
     }
 
     fn logs(&self) -> String {
@@ -478,6 +491,11 @@ mod tests {
                 Vrrp {
                     version: 2,
                     interval_ms: 1000,
+                    unicast: true,
+                    ..Vrrp::default()
+                },
+                Vrrp {
+                    ipv6: true,
                     unicast: true,
                     ..Vrrp::default()
                 },

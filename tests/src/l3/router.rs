@@ -36,8 +36,8 @@ pub struct Vrrp {
     pub preempt: bool,
     /// Adverts to the other side's address instead of the group.
     pub unicast: bool,
-    /// `checksum`, of ours only. keepalived 2.2.7 and FRR 8.4 send and take the pseudo-header's
-    /// alone over IPv4 ("Invalid VRRPv3 checksum" otherwise), so that is what stands beside them.
+    /// `checksum`, of ours only. keepalived 2.2.7 sends and takes the pseudo-header's alone over IPv4
+    /// ("Invalid VRRPv3 checksum" otherwise), so that is what stands beside it.
     pub checksum: &'static str,
     /// Whether it shall take the virtual MAC address, where that is a choice: keepalived.
     pub virtual_mac: bool,
@@ -125,6 +125,17 @@ pub fn own_address(side: Side, ipv6: bool) -> &'static str {
         (Side::B, false) => "10.77.0.12",
         (Side::A, true) => "fd77::11",
         (Side::B, true) => "fd77::12",
+    }
+}
+
+/// A router's address on the LAN as a unicast peer: over IPv6 adverts come from link-local
+/// addresses (RFC 9568, section 5.1.2.2), so that peers are named by these.
+#[must_use]
+pub fn unicast_address(side: Side, ipv6: bool) -> &'static str {
+    match (side, ipv6) {
+        (_, false) => own_address(side, false),
+        (Side::A, true) => "fe80::11",
+        (Side::B, true) => "fe80::12",
     }
 }
 

@@ -16,7 +16,7 @@ use std::os::raw::c_int;
 
 use crate::{Errno, Error};
 
-pub use v4::{Begun, Fib4, Fib4Reader, Fib4View};
+pub use v4::{Fib4, Fib4Reader, Fib4View};
 pub use v6::{Fib6, Fib6Reader};
 
 /// The largest number that a table can hold for a prefix: IPv6's entries are two bytes, one bit of

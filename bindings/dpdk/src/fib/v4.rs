@@ -180,10 +180,6 @@ impl Fib4Reader {
     }
 }
 
-/// Half of a lookup.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Begun(u32);
-
 /// A table's place, for a hot loop to have it in a register.
 #[derive(Debug, Clone, Copy)]
 pub struct Fib4View<'a> {
@@ -196,23 +192,9 @@ impl Fib4View<'_> {
     #[inline(always)]
     #[must_use]
     pub fn lookup(self, address: u32) -> u16 {
-        self.finish(address, self.begin(address))
-    }
-
-    /// The first half of a lookup: done for several addresses one after the other, their cache
-    /// misses pass together.
-    #[inline(always)]
-    #[must_use]
-    pub fn begin(self, address: u32) -> Begun {
         // SAFETY: the table lives as long as `inner`, and its first level has 2^24 entries.
         let first = unsafe { self.first.add((address >> 8) as usize).as_ref() };
-        Begun(first.load(Ordering::Acquire))
-    }
-
-    /// The second half, of the same address. (Of another, the number is one of the table's.)
-    #[inline(always)]
-    #[must_use]
-    pub fn finish(self, address: u32, Begun(entry): Begun) -> u16 {
+        let entry = first.load(Ordering::Acquire);
         if entry & GROUP == VALID {
             return entry as u16;
         }

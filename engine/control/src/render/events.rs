@@ -1,4 +1,4 @@
-use super::table::{Align::Left, Align::Right, Table, or_dash};
+use super::table::{Align::Left, Align::Right, Table, clean, or_dash};
 use super::units::time;
 use crate::Event;
 
@@ -29,6 +29,25 @@ pub fn events(list: &[Event]) -> String {
         ]);
     }
     table.text()
+}
+
+/// An event in a line of its own, for those that come one by one.
+#[must_use]
+pub fn event_line(event: &Event) -> String {
+    let mut line = format!(
+        "{}  {}: {} -> {} ({})",
+        time(event.time_unix_ms),
+        clean(&or_dash(&event.what)),
+        clean(&or_dash(&event.from)),
+        clean(&or_dash(&event.to)),
+        clean(&or_dash(&event.why))
+    );
+    if !event.detail.is_empty() {
+        line.push_str("  ");
+        line.push_str(&clean(&event.detail));
+    }
+    line.push('\n');
+    line
 }
 
 #[cfg(test)]
@@ -72,5 +91,22 @@ SEQ  TIME (UTC)               WHAT           FROM     TO             WHY        
  11  2026-11-23 05:12:35.100  alarm          -        two_primaries  configuration      peer 1 is primary too
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn an_event_is_a_line() {
+        let event = Event {
+            seq: 7,
+            time_unix_ms: 1_795_410_754_900,
+            what: "role".into(),
+            to: "PASSIVE".into(),
+            why: "peer_active".into(),
+            detail: "two\nlines".into(),
+            ..Event::default()
+        };
+        assert_eq!(
+            event_line(&event),
+            "2026-11-23 05:12:34.900  role: - -> PASSIVE (peer_active)  two?lines\n"
+        );
     }
 }

@@ -26,15 +26,31 @@ pub fn ha(status: &HaStatus) -> String {
         text.push_str("no peer was ever heard\n");
         return text;
     }
-    let (health, said) = peers(&status.peers);
-    text.push_str(&health.text());
-    text.push('\n');
-    text.push_str(&said.text());
+    text.push_str(&peers(&status.peers));
     if status.peers.iter().any(|peer| !peer.paths.is_empty()) {
         text.push('\n');
-        text.push_str(&paths(&status.peers).text());
+        text.push_str(&paths(&status.peers));
     }
     text
+}
+
+/// The peers: how well they are heard, then what they say of themselves.
+#[must_use]
+pub fn peers(list: &[PeerStatus]) -> String {
+    if list.is_empty() {
+        return "no peer was ever heard\n".into();
+    }
+    let (health, said) = peer_tables(list);
+    format!("{}\n{}", health.text(), said.text())
+}
+
+/// Each path of heartbeats to each peer.
+#[must_use]
+pub fn paths(list: &[PeerStatus]) -> String {
+    if list.iter().all(|peer| peer.paths.is_empty()) {
+        return "no peer is heard on more than one path\n".into();
+    }
+    path_table(list).text()
 }
 
 fn own(status: &HaStatus) -> Fields {
@@ -130,7 +146,7 @@ fn fitness(fit: bool, reason: Option<&str>) -> String {
 }
 
 /// Each path to each peer, where there are two.
-fn paths(list: &[PeerStatus]) -> Table {
+fn path_table(list: &[PeerStatus]) -> Table {
     let mut table = Table::new(&[
         ("PEER", Right),
         ("PATH", Left),
@@ -160,7 +176,7 @@ fn paths(list: &[PeerStatus]) -> Table {
 }
 
 /// How well the peers are heard, and what they say of themselves.
-fn peers(list: &[PeerStatus]) -> (Table, Table) {
+fn peer_tables(list: &[PeerStatus]) -> (Table, Table) {
     let mut health = Table::new(&[
         ("PEER", Right),
         ("HEALTH", Left),

@@ -74,10 +74,81 @@ fn leg(leg: &LegStatus) -> String {
     link(leg.up, leg.taken_down_by_us, leg.taken_down_by_operator)
 }
 
+/// What passed through each pair and was dropped there, and of all pairs together.
+#[must_use]
+pub fn forward_stats(list: &[LinkPairStatus]) -> String {
+    if list.is_empty() {
+        return "no link pairs\n".into();
+    }
+    let mut table = Table::new(&[
+        ("PAIR", Left),
+        ("DIRECTION", Left),
+        ("RX PACKETS", Right),
+        ("TX PACKETS", Right),
+        ("TX DROPPED", Right),
+        ("RATE", Right),
+    ]);
+    let mut all = [0u64; 4];
+    for pair in list {
+        for (name, way) in [
+            ("lan -> wan", &pair.lan_to_wan),
+            ("wan -> lan", &pair.wan_to_lan),
+        ] {
+            let dropped = way
+                .drops
+                .values()
+                .fold(0, |sum: u64, n| sum.saturating_add(*n));
+            let numbers = [way.rx_packets, way.tx_packets, dropped, way.bps];
+            for (sum, number) in all.iter_mut().zip(numbers) {
+                *sum = sum.saturating_add(number);
+            }
+            table.row(forward_row(&or_dash(&pair.name), name, numbers));
+        }
+    }
+    table.row(forward_row("all", "", all));
+    table.text()
+}
+
+fn forward_row(pair: &str, direction: &str, [rx, tx, dropped, bps]: [u64; 4]) -> Vec<String> {
+    vec![
+        pair.into(),
+        direction.into(),
+        rx.to_string(),
+        tx.to_string(),
+        dropped.to_string(),
+        bit_rate(bps),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::DirectionStatus;
+
+    #[test]
+    fn forwarding_has_a_sum() {
+        let way = |rx_packets, tx_packets, gate| DirectionStatus {
+            rx_packets,
+            tx_packets,
+            bps: 1_000_000,
+            drops: [("gate".into(), gate), ("lease".into(), 1)].into(),
+            ..DirectionStatus::default()
+        };
+        let pair = LinkPairStatus {
+            name: "wire0".into(),
+            lan_to_wan: way(10, 7, 2),
+            wan_to_lan: way(u64::MAX, 5, 0),
+            ..LinkPairStatus::default()
+        };
+        let expected = "\
+PAIR   DIRECTION             RX PACKETS  TX PACKETS  TX DROPPED         RATE
+wire0  lan -> wan                    10           7           3  1.00 Mbit/s
+wire0  wan -> lan  18446744073709551615           5           1  1.00 Mbit/s
+all                18446744073709551615          12           4  2.00 Mbit/s
+";
+        assert_eq!(forward_stats(&[pair]), expected);
+        assert_eq!(forward_stats(&[]), "no link pairs\n");
+    }
 
     #[test]
     fn pairs_are_two_tables() {

@@ -18,12 +18,13 @@ mod units;
 use crate::{ConfigStatus, Payload};
 
 pub use bypass::bypass;
-pub use events::events;
-pub use ha::ha;
-pub use link_pairs::link_pairs;
+pub use events::{event_line, events};
+pub use ha::{ha, paths, peers};
+pub use link_pairs::{forward_stats, link_pairs};
 pub use outlets::outlets;
-pub use ports::ports;
+pub use ports::{port_info, port_links, port_stats, ports};
 pub use routing::{interfaces, neighbours, routes, virtual_routers};
+pub use table::clean;
 pub use units::time;
 
 /// A time in UTC as RFC 3339 has it (`2026-11-23T05:12:34.567Z`), from milliseconds since 1970.
@@ -70,9 +71,22 @@ pub fn config(status: &ConfigStatus) -> String {
     if !status.digest.is_empty() {
         text.push_str(&format!("# digest {}\n", table::clean(&status.digest)));
     }
-    text.push_str(status.toml.trim_end());
-    text.push('\n');
+    text.push_str(&lines(&status.toml));
     text
+}
+
+/// Text of several lines, each without control characters.
+#[must_use]
+pub fn lines(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.trim_end().lines() {
+        out.push_str(&table::clean(line));
+        out.push('\n');
+    }
+    if out.is_empty() {
+        out.push('\n');
+    }
+    out
 }
 
 #[cfg(test)]
@@ -89,6 +103,12 @@ mod tests {
         };
         let text = "# /etc/twinline/a.toml\n# digest 00ff00ff00ff00ff\n[instance]\nid = 1\n";
         assert_eq!(payload(&Payload::Config(status)), text);
+    }
+
+    #[test]
+    fn lines_keep_their_ends_and_nothing_else_that_moves_the_cursor() {
+        assert_eq!(lines("a = 1\r\n\x1b[2Jb\n\n"), "a = 1\n?[2Jb\n");
+        assert_eq!(lines(""), "\n");
     }
 
     #[test]

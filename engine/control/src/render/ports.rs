@@ -8,6 +8,19 @@ pub fn ports(list: &[PortStatus]) -> String {
     if list.is_empty() {
         return "no ports\n".into();
     }
+    let text = format!("{}\n{}", port_info(list), counters(list));
+    match routed(list) {
+        Some(routed) => format!("{text}\n{routed}"),
+        None => text,
+    }
+}
+
+/// What ports are, and whether they are up.
+#[must_use]
+pub fn port_info(list: &[PortStatus]) -> String {
+    if list.is_empty() {
+        return "no ports\n".into();
+    }
     let mut links = Table::new(&[
         ("PORT", Left),
         ("USED FOR", Left),
@@ -18,6 +31,70 @@ pub fn ports(list: &[PortStatus]) -> String {
         ("DRIVER", Left),
         ("DEVICE", Left),
     ]);
+    for port in list {
+        links.row(vec![
+            or_dash(&port.name),
+            or_dash(&port.used_for),
+            link(
+                port.link_up,
+                port.taken_down_by_us,
+                port.taken_down_by_operator,
+            ),
+            speed(port),
+            or_dash(&port.carrier_source),
+            or_dash(&port.mac),
+            or_dash(&port.driver),
+            or_dash(&port.device),
+        ]);
+    }
+    links.text()
+}
+
+/// The links of ports.
+#[must_use]
+pub fn port_links(list: &[PortStatus]) -> String {
+    if list.is_empty() {
+        return "no ports\n".into();
+    }
+    let mut links = Table::new(&[
+        ("PORT", Left),
+        ("LINK", Left),
+        ("SPEED", Right),
+        ("CARRIER", Left),
+    ]);
+    for port in list {
+        links.row(vec![
+            or_dash(&port.name),
+            link(
+                port.link_up,
+                port.taken_down_by_us,
+                port.taken_down_by_operator,
+            ),
+            speed(port),
+            or_dash(&port.carrier_source),
+        ]);
+    }
+    links.text()
+}
+
+/// What ports counted; those of layer 3 also what they did with it.
+#[must_use]
+pub fn port_stats(list: &[PortStatus]) -> String {
+    if list.is_empty() {
+        return "no ports\n".into();
+    }
+    match routed(list) {
+        Some(routed) => format!("{}\n{routed}", counters(list)),
+        None => counters(list),
+    }
+}
+
+fn speed(port: &PortStatus) -> String {
+    port.speed_mbps
+        .map_or_else(|| "-".into(), |speed| format!("{speed} Mbit/s"))
+}
+
+fn counters(list: &[PortStatus]) -> String {
     let mut counters = Table::new(&[
         ("PORT", Left),
         ("RX PACKETS", Right),
@@ -31,21 +108,6 @@ pub fn ports(list: &[PortStatus]) -> String {
         ("DROPPED", Left),
     ]);
     for port in list {
-        links.row(vec![
-            or_dash(&port.name),
-            or_dash(&port.used_for),
-            link(
-                port.link_up,
-                port.taken_down_by_us,
-                port.taken_down_by_operator,
-            ),
-            port.speed_mbps
-                .map_or_else(|| "-".into(), |speed| format!("{speed} Mbit/s")),
-            or_dash(&port.carrier_source),
-            or_dash(&port.mac),
-            or_dash(&port.driver),
-            or_dash(&port.device),
-        ]);
         let counted = &port.counters;
         counters.row(vec![
             or_dash(&port.name),
@@ -60,9 +122,13 @@ pub fn ports(list: &[PortStatus]) -> String {
             drops(&port.drops),
         ]);
     }
-    let text = format!("{}\n{}", links.text(), counters.text());
+    counters.text()
+}
+
+/// What ports of layer 3 forwarded and punted; `None` where there are none.
+fn routed(list: &[PortStatus]) -> Option<String> {
     if list.iter().all(|port| port.virtual_mac.is_none()) {
-        return text;
+        return None;
     }
     let mut routed = Table::new(&[
         ("PORT", Left),
@@ -80,7 +146,7 @@ pub fn ports(list: &[PortStatus]) -> String {
             ]);
         }
     }
-    format!("{text}\n{}", routed.text())
+    Some(routed.text())
 }
 
 /// A link's state, and whose doing it is.
@@ -180,6 +246,16 @@ PORT  RX PACKETS  RX BYTES  TX PACKETS  TX BYTES  MISSED  RX ERR  TX ERR  NO BUF
 lan0     1234567   1.50 GB           7     448 B       3       0       0       0  gate 12, tx_full 1
 wan0           0       0 B           0       0 B       0       0       0       0  -
 ";
-        assert_eq!(ports(&[lan, wan]), expected);
+        let both = [lan, wan];
+        assert_eq!(ports(&both), expected);
+        let (info, stats) = expected.split_once("\n\n").unwrap();
+        assert_eq!(port_info(&both), format!("{info}\n"));
+        assert_eq!(port_stats(&both), stats);
+        let links = "\
+PORT  LINK                 SPEED  CARRIER
+lan0  up            10000 Mbit/s  driver
+wan0  down (by us)             -  kernel:a-wan
+";
+        assert_eq!(port_links(&both), links);
     }
 }

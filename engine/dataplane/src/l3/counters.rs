@@ -73,6 +73,9 @@ causes! {
         PuntFull = "punt-full",
         /// The outgoing port's transmit queue was full (counted at that port).
         TxFull = "tx-full",
+        /// A frame of the management core's in a virtual router's name, when the lease did not hold
+        /// (counted at the outgoing port).
+        InjectLease = "inject-lease",
     }
 }
 

@@ -21,88 +21,34 @@
 //! any case.
 
 mod counters;
+mod inject;
 mod parse;
 mod punt;
 mod rewrite;
+mod setup;
 mod tables;
 
 pub use counters::{L3Drop, L3PortSnapshot, L3Punt};
 pub use punt::{L3Inject, Punt, PuntReason};
 pub use rewrite::{decrement_hop_limit, decrement_ttl};
+pub use setup::{L3Config, L3Links, L3Port};
 pub use tables::{
     Adjacencies, Adjacency, Family, Held, Interface, MAX_INTERFACES, Tables, virtual_mac,
 };
 
-use crate::counters::{Counters, WorkerFigures};
+use crate::counters::Counters;
 use crate::gate::{Gate, GateMode};
 use crate::lease::Lease;
+use crate::transmit::send_rest;
 use crate::{BURST, MacBytes};
 pub(crate) use counters::L3Figures;
-use dpdk::{Begun, Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
+use dpdk::{Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
 use parse::{Fate, PortView, Seen, Stations};
 use rewrite::{Header, Source};
 use std::sync::Arc;
 use tables::{AdjacencyWord, mac_word};
 
-/// How often a full transmit queue is tried again for one burst before the rest is freed.
-const TX_RETRIES: usize = 4;
-
-/// An L3 port's part in a worker.
-pub struct L3Port {
-    /// The port's number: names it in [`Punt`], [`L3Inject`], [`Interface`] and the counters.
-    pub index: u16,
-    /// Its receive queue; `None`: another worker receives, this one only sends.
-    pub rx: Option<RxQueue>,
-    /// A transmit queue of it for this worker alone.
-    pub tx: TxQueue,
-    /// The port's own address.
-    pub mac: MacBytes,
-}
-
-/// What a worker's L3 part is made of. Every worker that receives from an L3 port needs a
-/// transmit queue of each port that its packets may leave by.
-pub struct L3Config {
-    /// The ports.
-    pub ports: Vec<L3Port>,
-    /// What all workers share.
-    pub tables: Arc<Tables>,
-    /// For what is sent to virtual MACs: [`GateMode::Forward`] or closed. One for each worker,
-    /// which acknowledges it; set anew after a change of [`Held`], its epoch says when the worker
-    /// has adopted that change.
-    pub gate: Arc<Gate>,
-    /// Room for ARP, adverts and neighbour discovery that the management core has not read yet.
-    pub protocol_capacity: usize,
-    /// Room for all other punts.
-    pub exception_capacity: usize,
-    /// Room for frames to inject that the worker has not sent yet.
-    pub inject_capacity: usize,
-}
-
-impl L3Config {
-    /// Rings of 512 protocol frames, 512 exceptions and 1024 frames to inject.
-    #[must_use]
-    pub fn new(ports: Vec<L3Port>, tables: Arc<Tables>, gate: Arc<Gate>) -> Self {
-        Self {
-            ports,
-            tables,
-            gate,
-            protocol_capacity: 512,
-            exception_capacity: 512,
-            inject_capacity: 1024,
-        }
-    }
-}
-
-/// The management core's ends of what it shares with a worker's L3 part.
-pub struct L3Links {
-    /// ARP, adverts, neighbour discovery.
-    pub protocols: rtrb::Consumer<Punt>,
-    /// Everything else that was punted.
-    pub exceptions: rtrb::Consumer<Punt>,
-    /// Frames for the worker to send.
-    pub inject: rtrb::Producer<L3Inject>,
-}
-
+const ETHERNET: usize = 14;
 /// No port of this worker.
 const NO_SLOT: u8 = u8::MAX;
 
@@ -121,9 +67,17 @@ struct Port {
     tx: TxQueue,
     mac: MacBytes,
     view: PortView,
-    /// The virtual MAC that the last burst ended with; 0: none.
-    last_virtual: u64,
+    last: Last,
     out: Burst<BURST>,
+}
+
+/// What the last burst of a port ended with: most likely, the next one begins so.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    /// The virtual MAC that it was sent to; 0: none.
+    to: u64,
+    /// The next hop.
+    next: AdjacencyWord,
 }
 
 /// A burst's results between the stages. Each frame's are at its place in the burst.
@@ -134,8 +88,6 @@ struct Scratch {
     size: [u32; BURST],
     /// What was read of the frames that are not plain; what it says of others is old.
     seen: [Seen; BURST],
-    /// Lookups that are under way.
-    begun: [Begun; BURST],
     /// What the table said for a packet that is not ready to leave.
     next: [u64; BURST],
     /// The place of the port by which a frame is ready to leave, or [`NO_SLOT`].
@@ -190,66 +142,6 @@ pub(crate) struct L3 {
 }
 
 impl L3 {
-    pub(crate) fn new(config: L3Config) -> (Self, L3Links) {
-        let (protocols, protocols_end) = rtrb::RingBuffer::new(config.protocol_capacity);
-        let (exceptions, exceptions_end) = rtrb::RingBuffer::new(config.exception_capacity);
-        let (inject_end, inject) = rtrb::RingBuffer::new(config.inject_capacity);
-        let slot = |port: u16| {
-            let found = config.ports.iter().position(|found| found.index == port);
-            found
-                .and_then(|slot| u8::try_from(slot).ok())
-                .unwrap_or(NO_SLOT)
-        };
-        let interfaces = &config.tables.interfaces;
-        let egress = interfaces.iter().map(|interface| Egress {
-            slot: slot(interface.port),
-            vlan: interface.vlan.filter(|&vlan| vlan != 0),
-            mtu: interface.mtu,
-        });
-        let egress = egress.collect();
-        let ports = config.ports.into_iter().map(|port| {
-            let here = interfaces.iter().zip(0..);
-            let here = here.filter(|(interface, _)| interface.port == port.index);
-            let here = here.map(|(interface, number)| (interface.vlan, number));
-            Port {
-                index: port.index,
-                rx: port.rx,
-                tx: port.tx,
-                mac: port.mac,
-                view: PortView::new(port.mac, here),
-                last_virtual: 0,
-                out: Burst::new(),
-            }
-        });
-        let part = Self {
-            ports: ports.collect(),
-            egress,
-            tables: config.tables,
-            gate: config.gate,
-            word: Gate::first_word(),
-            protocols,
-            exceptions,
-            inject,
-            scratch: Box::new(Scratch {
-                burst: Burst::new(),
-                trash: Burst::new(),
-                size: [NOT_PLAIN; BURST],
-                seen: [Seen::NOTHING; BURST],
-                begun: [Begun::default(); BURST],
-                next: [0; BURST],
-                slot: [NO_SLOT; BURST],
-                to6: [[0; 16]; BURST],
-                next6: [0; BURST],
-            }),
-        };
-        let links = L3Links {
-            protocols: protocols_end,
-            exceptions: exceptions_end,
-            inject: inject_end,
-        };
-        (part, links)
-    }
-
     pub(crate) fn port_indices(&self) -> impl Iterator<Item = u16> + '_ {
         self.ports.iter().map(|port| port.index)
     }
@@ -260,57 +152,13 @@ impl L3 {
     pub(crate) fn poll(&mut self, lease: &Lease, counters: &Counters) -> bool {
         let mut busy = false;
         if !self.inject.is_empty() {
-            busy = self.send_injected(counters);
+            busy = self.send_injected(lease, counters);
         }
         let mode = self.gate.adopt(&mut self.word);
         for (slot, figures) in counters.l3.iter().enumerate() {
             busy |= self.carry(slot, mode, figures, lease, &counters.l3);
         }
         busy
-    }
-
-    /// Sends up to a burst of injected frames, in their order. True if there was any.
-    #[cold]
-    #[inline(never)]
-    fn send_injected(&mut self, counters: &Counters) -> bool {
-        let worker: &WorkerFigures = &counters.worker;
-        let mut any = false;
-        for _ in 0..BURST {
-            let Ok(L3Inject { port, mbuf }) = self.inject.pop() else {
-                break;
-            };
-            any = true;
-            let mut ports = self.ports.iter_mut().zip(&*counters.l3);
-            let Some((port, figures)) = ports.find(|(found, _)| found.index == port) else {
-                worker.inject_refused.add(1);
-                continue;
-            };
-            // The burst is empty between two polls: there is room.
-            let sent = match port.out.push(mbuf) {
-                Ok(()) => {
-                    let bytes = port.out.bytes();
-                    send(&mut port.tx, &mut port.out, bytes, figures)
-                }
-                Err(_) => 0,
-            };
-            worker.injected.add(sent);
-            worker.inject_refused.add(1 - sent.min(1));
-        }
-        any
-    }
-
-    /// Sends everything that was injected before now, then gives the ports back.
-    pub(crate) fn into_ports(mut self, counters: &Counters) -> Vec<L3Port> {
-        for _ in 0..=self.inject.buffer().capacity() / BURST {
-            self.send_injected(counters);
-        }
-        let back = |port: Port| L3Port {
-            index: port.index,
-            rx: port.rx,
-            tx: port.tx,
-            mac: port.mac,
-        };
-        self.ports.into_iter().map(back).collect()
     }
 
     /// One burst of one port, through all stages. True if there was any frame.
@@ -354,12 +202,13 @@ impl L3 {
             ways,
             way,
         } = if short {
-            let (egress, last) = (&self.egress, port.last_virtual);
-            let (carried, found) = carry_plain(scratch, &port.view, last, tables, egress, ports);
-            if let Some(found) = found {
-                port.last_virtual = found;
-            }
-            carried
+            let short = Short {
+                view: &port.view,
+                tables,
+                egress: &self.egress,
+                ports,
+            };
+            short.carry(scratch, &mut port.last)
         } else {
             read_all(scratch, &port.view, tables)
         };
@@ -482,78 +331,135 @@ struct Carried {
     way: Way,
 }
 
-/// Reads the frames of a burst; looks up and rewrites those that are plain and have a next hop, and
-/// says by which port they leave. The second result is the virtual MAC to which the last frame to
-/// one was sent, if it was not expected.
-#[inline(never)]
-fn carry_plain(
-    scratch: &mut Scratch,
-    view: &PortView,
-    last_virtual: u64,
-    tables: &Tables,
-    egress: &[Egress],
+/// How a burst of one port is carried the short way.
+#[derive(Clone, Copy)]
+struct Short<'a> {
+    view: &'a PortView,
+    tables: &'a Tables,
+    egress: &'a [Egress],
+    /// How many ports the worker has.
     ports: usize,
-) -> (Carried, Option<u64>) {
+}
+
+impl Short<'_> {
+    fn way(&self, adjacency: AdjacencyWord) -> Way {
+        way_of(adjacency, self.egress, self.ports, &self.tables.held)
+    }
+
+    /// Reads the frames of a burst; looks up and rewrites those that are plain and have a next hop,
+    /// and says by which port they leave.
+    #[inline(always)]
+    fn carry(self, scratch: &mut Scratch, last: &mut Last) -> Carried {
+        for mbuf in &scratch.burst {
+            mbuf.prefetch();
+        }
+        let stations = Stations::new(self.view, last.to, &self.tables.held);
+        let way = self.way(last.next);
+        let frames = scratch.burst.as_mut_slice();
+        let (first, bytes) = carry_alike(frames, stations, self.tables, way);
+        let carried = Carried {
+            bytes,
+            left: 0,
+            ways: u32::from(first > 0),
+            way,
+        };
+        if first == frames.len() {
+            return carried;
+        }
+        self.carry_mixed(scratch, first, carried, stations, last)
+    }
+
+    /// The frames of a burst from the first one that is not like the last burst's.
+    #[inline(never)]
+    fn carry_mixed(
+        self,
+        scratch: &mut Scratch,
+        first: usize,
+        mut carried: Carried,
+        mut stations: Stations,
+        last: &mut Last,
+    ) -> Carried {
+        let (adjacencies, fib4) = (self.tables.adjacencies.view(), self.tables.fib4.view());
+        let mut odd = Odd::NONE;
+        let Scratch {
+            burst,
+            size,
+            seen,
+            next,
+            slot,
+            ..
+        } = scratch;
+        for (slot, size) in slot.iter_mut().zip(&mut *size).take(first) {
+            (*slot, *size) = (carried.way.slot, 0);
+        }
+        let places = slot.iter_mut().zip(size).zip(next);
+        let frames = burst.iter_mut().zip(places).enumerate().skip(first);
+        for (n, (mbuf, ((slot, size), next))) in frames {
+            carried.bytes += u64::from(mbuf.len());
+            let frame = mbuf.data_mut();
+            let length = frame.len();
+            if let Some(head) = frame.first_chunk_mut()
+                && let Some(plain) = parse::plain(head, length, stations)
+            {
+                let number = u64::from(fib4.lookup(plain.to));
+                let adjacency = adjacencies.word(number);
+                if adjacency.way() != carried.way.way {
+                    carried.way = self.way(adjacency);
+                    carried.ways += 1;
+                    last.next = adjacency;
+                } else if carried.ways == 0 {
+                    carried.ways = 1;
+                }
+                *size = u32::from(plain.size);
+                if *size <= carried.way.mtu {
+                    rewrite::plain(head, adjacency.mac(), carried.way.from);
+                    *slot = carried.way.slot;
+                    continue;
+                }
+                *next = number;
+            } else {
+                *size = NOT_PLAIN;
+                *next = read_odd(mbuf.data(), n, self.view, self.tables, seen, &mut odd);
+                if let Some(found) = odd.found {
+                    stations.add(found);
+                    last.to = found;
+                }
+            }
+            *slot = NO_SLOT;
+            carried.left += 1;
+        }
+        if odd.any6 {
+            lookup6(scratch, &self.tables.fib6);
+        }
+        carried
+    }
+}
+
+/// Carries frames for as long as they are plain and go one way, as nearly all do in most bursts.
+/// Nothing is written down for them: returns how many there were, and their bytes.
+#[inline(never)]
+fn carry_alike(frames: &mut [Mbuf], stations: Stations, tables: &Tables, way: Way) -> (usize, u64) {
     let (adjacencies, fib4) = (tables.adjacencies.view(), tables.fib4.view());
-    let mut stations = Stations::new(view, last_virtual, &tables.held);
-    let (mut bytes, mut left, mut ways, mut way) = (0, 0, 0, Way::NONE);
-    let mut odd = Odd::NONE;
-    for mbuf in &scratch.burst {
-        mbuf.prefetch();
-    }
-    let Scratch {
-        burst,
-        size,
-        seen,
-        next,
-        slot,
-        begun,
-        ..
-    } = scratch;
-    for (mbuf, begun) in burst.iter().zip(begun.iter_mut()) {
-        *begun = fib4.begin(parse::guess4(mbuf.data()));
-    }
-    let places = slot.iter_mut().zip(size).zip(next).zip(begun);
-    for (n, (mbuf, (((slot, size), next), begun))) in burst.iter_mut().zip(places).enumerate() {
-        bytes += u64::from(mbuf.len());
+    let longest = way.mtu as usize + ETHERNET;
+    let (mut count, mut bytes) = (0, 0);
+    for mbuf in frames {
         let frame = mbuf.data_mut();
         let length = frame.len();
-        if let Some(head) = frame.first_chunk_mut()
-            && let Some(plain) = parse::plain(head, length, stations)
-        {
-            let number = u64::from(fib4.finish(plain.to, *begun));
-            let adjacency = adjacencies.word(number);
-            if adjacency.way() != way.way {
-                way = way_of(adjacency, egress, ports, &tables.held);
-                ways += 1;
-            }
-            *size = u32::from(plain.size);
-            if *size <= way.mtu {
-                rewrite::plain(head, adjacency.mac(), way.from);
-                *slot = way.slot;
-                continue;
-            }
-            *next = number;
-        } else {
-            *size = NOT_PLAIN;
-            *next = read_odd(mbuf.data(), n, view, tables, seen, &mut odd);
-            if let Some(found) = odd.found {
-                stations.add(found);
-            }
+        let Some(head) = frame.first_chunk_mut() else {
+            break;
+        };
+        let Some(plain) = parse::plain(head, length, stations) else {
+            break;
+        };
+        let adjacency = adjacencies.word(u64::from(fib4.lookup(plain.to)));
+        if adjacency.way() != way.way || length > longest {
+            break;
         }
-        *slot = NO_SLOT;
-        left += 1;
+        rewrite::plain(head, adjacency.mac(), way.from);
+        count += 1;
+        bytes += length as u64;
     }
-    if odd.any6 {
-        lookup6(scratch, &tables.fib6);
-    }
-    let carried = Carried {
-        bytes,
-        left,
-        ways,
-        way,
-    };
-    (carried, odd.found)
+    (count, bytes)
 }
 
 /// Reads the frames of a burst that may not all pass, and looks all of them up.
@@ -800,19 +706,4 @@ fn send(tx: &mut TxQueue, burst: &mut Burst<BURST>, mut bytes: u64, figures: &L3
     figures.tx_packets.add(packets);
     figures.tx_bytes.add(bytes);
     packets
-}
-
-/// Tries again with what a full queue left, then frees the rest: its frames and bytes.
-#[cold]
-#[inline(never)]
-fn send_rest(tx: &mut TxQueue, burst: &mut Burst<BURST>) -> (u64, u64) {
-    for _ in 0..TX_RETRIES {
-        tx.burst(burst);
-        if burst.is_empty() {
-            return (0, 0);
-        }
-    }
-    let left = (burst.len() as u64, burst.bytes());
-    burst.clear();
-    left
 }

@@ -137,7 +137,7 @@ fn word16(bytes: &[u8], at: usize) -> Option<u16> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stations {
     own: u64,
-    /// The virtual MAC, as it differs from the own address.
+    /// The virtual MAC.
     held: u64,
 }
 
@@ -165,14 +165,14 @@ impl Stations {
     /// Takes frames to this virtual MAC from here on, instead of another.
     #[inline(always)]
     pub(super) const fn add(&mut self, held: u64) {
-        self.held = held << 16 ^ self.own;
+        self.held = held << 16;
     }
 
     /// Whether a frame that begins with `word` is for one of them.
     #[inline(always)]
     const fn take(self, word: u64) -> bool {
-        let differs = word << 16 ^ self.own;
-        differs == 0 || differs == self.held
+        let to = word << 16;
+        to == self.held || to == self.own
     }
 }
 
@@ -256,13 +256,6 @@ pub(super) fn plain(head: &[u8; HEAD], length: usize, stations: Stations) -> Opt
         to: to.swap_bytes(),
         size,
     })
-}
-
-/// The destination if this is an IPv4 packet without a tag; anything else for other frames.
-#[inline(always)]
-pub(super) fn guess4(frame: &[u8]) -> u32 {
-    let head = frame.first_chunk::<HEAD>();
-    head.map_or(0, |head| u32_at::<30>(head).swap_bytes())
 }
 
 /// Reads any frame that came in on a port.

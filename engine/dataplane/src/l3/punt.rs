@@ -114,11 +114,14 @@ impl Punt {
 }
 
 /// A frame of the management core, to be sent from an L3 port as it is (VLAN tag included),
-/// whatever the gate and the lease say.
+/// whatever the gate says.
 #[derive(Debug)]
 pub struct L3Inject {
     /// The port's number.
     pub port: u16,
+    /// It speaks for a virtual router: it is sent only while the lease holds (rule 11), since who
+    /// slept with it in the ring may have been succeeded meanwhile.
+    pub leased: bool,
     /// The frame.
     pub mbuf: Mbuf,
 }

@@ -92,7 +92,7 @@ impl Adjacency {
 
 /// An adjacency that is not taken apart: six bytes in an enumeration go through memory, which the
 /// hot loop would wait for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct AdjacencyWord(u64);
 
 impl AdjacencyWord {

@@ -202,9 +202,14 @@ impl L3Bed {
     }
 
     pub fn inject(&mut self, port: u16, frame: &[u8]) {
+        self.inject_under(false, port, frame);
+    }
+
+    pub fn inject_under(&mut self, leased: bool, port: u16, frame: &[u8]) {
         let mbuf = mbuf(&self.pool, frame);
         let links = self.links.l3.as_mut().unwrap();
-        links.inject.push(L3Inject { port, mbuf }).unwrap();
+        let inject = L3Inject { port, leased, mbuf };
+        links.inject.push(inject).unwrap();
     }
 
     pub fn port(&self, port: u16) -> L3PortSnapshot {
@@ -228,7 +233,7 @@ impl L3Bed {
                 + L3Drop::ALL
                     .iter()
                     // Counted where a frame was to go out.
-                    .filter(|&&cause| cause != L3Drop::TxFull)
+                    .filter(|&&cause| !matches!(cause, L3Drop::TxFull | L3Drop::InjectLease))
                     .map(|&cause| figures.drops(cause))
                     .sum::<u64>()
                 + L3Punt::ALL

@@ -275,9 +275,17 @@ impl Node {
         self.event(crate::events::Subject::Note(text), why);
     }
 
-    /// Writes a virtual router's change of state into the event log.
-    pub fn record_router(&mut self, subject: crate::events::Subject, why: Reason) {
-        self.event(subject, why);
+    /// Writes a virtual router's change of state into the event log. `now` and `unix_ms` are when it
+    /// happened, which is later than the last step.
+    pub fn record_router(
+        &mut self,
+        now: Time,
+        unix_ms: u64,
+        subject: crate::events::Subject,
+        why: Reason,
+    ) {
+        let event = self.log.push(now, unix_ms, subject, why);
+        self.out.push(crate::action::Action::Event(event));
     }
 
     /// Raises or clears an alarm that the management core watches.

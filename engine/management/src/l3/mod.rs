@@ -11,8 +11,10 @@
 //! Nothing here decides: the routers and the host do, and [`verdict`] says what the HA node's part
 //! makes of the routers.
 
+mod alarms;
 pub mod forwarding;
 pub mod kernel;
+pub mod other_sum;
 pub mod plan;
 pub mod routers;
 pub mod share;
@@ -32,12 +34,11 @@ use twinline_dataplane::l3::{
 };
 use twinline_dataplane::{Gate, GateMode};
 use twinline_ha as ha;
-use twinline_ha::events::{Alarm, Subject};
+use twinline_ha::events::Subject;
 use twinline_ha::node::Part;
 use twinline_ha::{Mode, NeighbourChunk, Node, RoutersSeen, Time};
 use twinline_l3::{Host, IcmpKind, InterfaceId, Output};
 use twinline_vrrp as vrrp;
-use twinline_vrrp::State;
 use twinline_wire::vrrp::Family;
 
 use crate::appliance::RunningWorker;
@@ -123,20 +124,21 @@ struct Outbox<'a> {
 }
 
 impl Outbox<'_> {
-    fn send(&mut self, port: usize, frame: &[u8]) {
-        if self.try_send(port, frame).is_some() {
+    fn send(&mut self, port: usize, frame: &[u8], leased: bool) {
+        if self.try_send(port, frame, leased).is_some() {
             *self.injected = self.injected.saturating_add(1);
         } else {
             *self.lost = self.lost.saturating_add(1);
         }
     }
 
-    fn try_send(&mut self, port: usize, frame: &[u8]) -> Option<()> {
+    fn try_send(&mut self, port: usize, frame: &[u8], leased: bool) -> Option<()> {
         let port = u16::try_from(port).ok()?;
         let links = self.links.as_deref_mut()?;
         let mut mbuf = self.pool.alloc()?;
         mbuf.append(frame).ok()?;
-        links.inject.push(L3Inject { port, mbuf }).ok()
+        let inject = L3Inject { port, leased, mbuf };
+        links.inject.push(inject).ok()
     }
 }
 
@@ -150,6 +152,8 @@ pub struct Around<'a> {
     pub pool: &'a Pool,
     /// Where events and alarms go.
     pub node: &'a mut Node,
+    /// The wall clock, for what is told to people.
+    pub unix_ms: u64,
 }
 
 /// Waiting for the workers to have handed on what was received before a Backup's timer was due.
@@ -182,7 +186,9 @@ pub struct Layer3 {
     judging: Option<Judging>,
     busy_until: Time,
     /// Which of our virtual routers another one carries while we are ACTIVE, and as which alarm.
-    elsewhere: BTreeMap<usize, Alarm>,
+    elsewhere: alarms::Standing,
+    /// Which of them have a neighbour that makes its checksums otherwise, and as which alarm.
+    other_sums: alarms::Standing,
     /// Frames for which the worker or the pool had no room.
     lost: u64,
     out: Vec<Output>,
@@ -229,6 +235,7 @@ impl Layer3 {
             judging: None,
             busy_until: now,
             elsewhere: BTreeMap::new(),
+            other_sums: BTreeMap::new(),
             lost: 0,
             out,
         })
@@ -318,6 +325,9 @@ impl Layer3 {
         if !leased && self.part == Some(Part::Active) {
             return;
         }
+        let ours = self.mode == Mode::ActivePassive && self.part == Some(Part::Active);
+        let passive = ours && verdict::peers_say_passive(now, around.node);
+        self.routers.peers_are_passive(passive);
         let mut any = self.take_punts(now, around);
         let (host, out) = (&mut self.host, &mut self.out);
         any |= self
@@ -350,7 +360,7 @@ impl Layer3 {
         let macs = |interface, ip| share::mac_of(host, interface, ip);
         self.routers.tell(now, told.standing, told.take_over, &macs);
         self.obey(now, around);
-        self.watch_elsewhere(now, around.node);
+        self.watch_alarms(now, around.node);
         if verdict.mode == Mode::ActivePassive && verdict.part == Part::Active {
             for chunk in self.share.due(now, &self.host, &self.plan) {
                 around.node.share_neighbours(chunk);
@@ -360,9 +370,17 @@ impl Layer3 {
 
     /// The ACTIVE has these neighbours.
     pub fn take_neighbours(&mut self, now: Time, chunk: &NeighbourChunk) {
-        let ids = (0..).map(InterfaceId).zip(&self.plan.interfaces);
-        let mut named = ids.filter(|(_, interface)| interface.digest == chunk.interface);
-        let Some((id, _)) = named.next() else {
+        let named = |digest: fn(&plan::Interface) -> u32| {
+            let mut ids = (0..).map(InterfaceId).zip(&self.plan.interfaces);
+            ids.find(|(_, interface)| digest(interface) == chunk.interface)
+                .map(|(id, _)| id)
+        };
+        let Some(id) = named(|interface| interface.digest) else {
+            // Where the ACTIVE itself is found.
+            if let Some(id) = named(|interface| plan::own_digest_of(&interface.name)) {
+                let addresses = chunk.neighbours.iter().map(|&(ip, _)| ip);
+                self.routers.peer_is_at(id, addresses);
+            }
             return;
         };
         for &(ip, mac) in &chunk.neighbours {
@@ -520,9 +538,13 @@ impl Layer3 {
         self.obey_host(&mut outbox);
         for act in self.routers.take() {
             match act {
-                Do::Send { interface, frame } => {
+                Do::Send {
+                    interface,
+                    frame,
+                    leased,
+                } => {
                     if let Some(port) = self.plan.interface(interface).map(|i| i.port) {
-                        outbox.send(port, &frame);
+                        outbox.send(port, &frame, leased);
                     }
                 }
                 Do::Resolve { interface, peer } => {
@@ -535,7 +557,9 @@ impl Layer3 {
                         self.host.announce(interface, mac, address, &mut self.out);
                     }
                 }
-                Do::Event { router, event } => self.tell(router, event, around.node),
+                Do::Event { router, event } => {
+                    self.tell((now, around.unix_ms), router, event, around.node);
+                }
             }
             self.obey_host(&mut outbox);
         }
@@ -547,7 +571,7 @@ impl Layer3 {
             match output {
                 Output::Send { interface, frame } => {
                     if let Some(port) = self.plan.interface(interface).map(|i| i.port) {
-                        outbox.send(port, &frame);
+                        outbox.send(port, &frame, speaks_for_a_virtual_router(&frame));
                     }
                 }
                 Output::ToKernel { interface, frame } => self.kernel.write(interface, &frame),
@@ -601,7 +625,13 @@ impl Layer3 {
         }
     }
 
-    fn tell(&self, router: usize, event: vrrp::Event, node: &mut Node) {
+    fn tell(
+        &self,
+        (now, unix_ms): (Time, u64),
+        router: usize,
+        event: vrrp::Event,
+        node: &mut Node,
+    ) {
         let Some(entry) = self.routers.get(router) else {
             return;
         };
@@ -612,7 +642,7 @@ impl Layer3 {
                     from: from.name(),
                     to: to.name(),
                 };
-                node.record_router(subject, reason(why));
+                node.record_router(now, unix_ms, subject, reason(why));
             }
             vrrp::Event::Noted { note, untold } => {
                 let (name, more) = (&entry.name, untold);
@@ -623,31 +653,12 @@ impl Layer3 {
             }
         }
     }
+}
 
-    /// We are ACTIVE, and yet a virtual router of ours is another's: an alarm.
-    fn watch_elsewhere(&mut self, now: Time, node: &mut Node) {
-        let ours = self.mode == Mode::ActivePassive && self.part == Some(Part::Active);
-        for (at, entry) in self.routers.iter().enumerate() {
-            let by = entry.last_advert.filter(|last| {
-                let speaks = now.since(last.at) < plan::speaks_for(last.interval);
-                ours && speaks && entry.router.state() == State::Backup
-            });
-            let alarm = by.map(|last| Alarm::RouterElsewhere {
-                name: entry.name.clone(),
-                by: format!("{} (priority {})", last.source, last.priority),
-            });
-            if self.elsewhere.get(&at) == alarm.as_ref() {
-                continue;
-            }
-            if let Some(before) = self.elsewhere.remove(&at) {
-                node.set_alarm(before, false);
-            }
-            if let Some(alarm) = alarm {
-                node.set_alarm(alarm.clone(), true);
-                self.elsewhere.insert(at, alarm);
-            }
-        }
-    }
+/// Whether a frame of the slow path has a virtual MAC address as its source (RFC 9568, section 7.3):
+/// then it is another's to send once the lease is over.
+fn speaks_for_a_virtual_router(frame: &[u8]) -> bool {
+    matches!(frame.get(6..11), Some([0, 0, 0x5e, 0, 1 | 2]))
 }
 
 /// Where a packet goes.

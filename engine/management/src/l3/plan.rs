@@ -122,6 +122,13 @@ pub fn digest_of(name: &str) -> u32 {
     u32::from_be_bytes(first)
 }
 
+/// A digest by which the ACTIVE names an interface when it tells its own addresses there, in place of
+/// neighbours'.
+#[must_use]
+pub fn own_digest_of(name: &str) -> u32 {
+    digest_of(&format!("own addresses of {name}"))
+}
+
 impl Plan {
     /// The plan of a configuration; `mac` tells the MAC address of a port by its index.
     ///

@@ -1,5 +1,6 @@
 //! The virtual routers of this instance: adverts in, and what is to be done out. Sans-IO.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use twinline_ha::Time;
@@ -11,8 +12,12 @@ use twinline_wire::vrrp::{
     Addressing, DropCause, DropCounters, EmitError, Expect, Family, MAX_FRAME_LEN, Target,
 };
 
+use super::other_sum::OtherSum;
 use super::plan::{Plan, VirtualRouter, speaks_for};
 use super::verdict::Heard;
+
+/// Addresses of peers that are remembered at most.
+const MAX_STACK: usize = 256;
 
 /// One thing to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,9 @@ pub enum Do {
         interface: InterfaceId,
         /// The whole frame.
         frame: Vec<u8>,
+        /// Only while the lease holds (rule 11). Priority 0 takes nothing from anybody: it is said
+        /// when the lease was given up, too.
+        leased: bool,
     },
     /// A unicast peer's MAC address is not known: look for it.
     Resolve {
@@ -85,6 +93,8 @@ pub struct Entry {
     pub why: vrrp::Reason,
     /// Who else was heard last.
     pub last_advert: Option<LastAdvert>,
+    /// Whose checksums are not made as ours are.
+    pub other_sum: Option<OtherSum>,
     /// Adverts that were not sent since the peer's MAC address is not known, or for want of room.
     pub unsent: u64,
 }
@@ -120,6 +130,12 @@ pub struct Routers {
     entries: Vec<Entry>,
     /// Adverts that no router took, by cause.
     pub drops: DropCounters,
+    /// Adverts of peers that say by heartbeat that they are PASSIVE: not looked at.
+    pub of_passive: u64,
+    /// Where the peers of the stack are found, each by its interface.
+    stack: BTreeSet<(InterfaceId, IpAddr)>,
+    /// We are ACTIVE, and all peers are well and say that they are PASSIVE.
+    peers_passive: bool,
     standing: Standing,
     out: Vec<Do>,
 }
@@ -145,12 +161,16 @@ impl Routers {
                 since: now,
                 why: vrrp::Reason::Started,
                 last_advert: None,
+                other_sum: None,
                 unsent: 0,
             })
         };
         Self {
             entries: plan.routers.iter().filter_map(entry).collect(),
             drops: DropCounters::default(),
+            of_passive: 0,
+            stack: BTreeSet::new(),
+            peers_passive: false,
             standing: Standing::Silent,
             out: Vec::new(),
         }
@@ -193,11 +213,22 @@ impl Routers {
         };
         let advert = match twinline_wire::vrrp::parse(frame, lookup) {
             Ok(advert) => advert,
-            Err(cause) => return self.drops.count(cause),
+            Err(cause) => {
+                if cause == DropCause::BadChecksum {
+                    self.look_at_sum(now, at, frame, false);
+                }
+                return self.drops.count(cause);
+            }
         };
         let Some(entry) = at.and_then(|at| self.entries.get_mut(at)) else {
             return self.drops.count(DropCause::NotOurs);
         };
+        // Rule 12: what a port without carrier had in its queue comes out when the cable is in again,
+        // and is the word of a role that its sender has given up since, as it says itself.
+        if self.peers_passive && advert.priority > 0 && self.stack.contains(&(on, advert.source)) {
+            self.of_passive = self.of_passive.saturating_add(1);
+            return;
+        }
         // Our own frame come back (a loop, a mirror) is nobody else's word.
         if advert.source != entry.router.settings().source {
             entry.last_advert = Some(LastAdvert {
@@ -208,7 +239,33 @@ impl Routers {
             });
         }
         let actions = entry.router.step(now, Input::Advert(advert));
+        // Whoever hears us, and is worse, is silent by now.
+        let lost = entry.router.state() == State::Active;
         self.obey(now, at.unwrap_or_default(), &actions, macs);
+        if lost {
+            self.look_at_sum(now, at, frame, true);
+        }
+    }
+
+    fn look_at_sum(&mut self, now: Time, at: Option<usize>, frame: &[u8], taken: bool) {
+        if let Some(entry) = at.and_then(|at| self.entries.get_mut(at)) {
+            let expect = entry.router.settings().expect();
+            entry.other_sum = OtherSum::look(entry.other_sum, now, frame, expect, taken);
+        }
+    }
+
+    /// A peer of the stack has these addresses on this interface.
+    pub fn peer_is_at(&mut self, on: InterfaceId, addresses: impl Iterator<Item = IpAddr>) {
+        for address in addresses {
+            if self.stack.len() < MAX_STACK {
+                self.stack.insert((on, address));
+            }
+        }
+    }
+
+    /// Whether we are ACTIVE, and every peer is well and says that it is PASSIVE.
+    pub fn peers_are_passive(&mut self, passive: bool) {
+        self.peers_passive = passive;
     }
 
     /// What the instance has decided.
@@ -328,7 +385,11 @@ impl Routers {
                 Action::SendAdvert { priority, to } => {
                     let interface = entry.interface;
                     match advert_frame(entry, priority, to, macs) {
-                        Some(Ok(frame)) => Do::Send { interface, frame },
+                        Some(Ok(frame)) => Do::Send {
+                            interface,
+                            frame,
+                            leased: priority > 0,
+                        },
                         Some(Err(error)) => {
                             log::error!("virtual router {}: advert: {error}", entry.name);
                             entry.unsent = entry.unsent.saturating_add(1);
@@ -497,7 +558,7 @@ mod tests {
                 held: true
             }
         );
-        assert!(matches!(&all[1], Do::Send { .. }));
+        assert!(matches!(&all[1], Do::Send { leased: true, .. }));
         let address = ip("192.0.2.1");
         assert_eq!(all[2], Do::Announce { router: 0, address });
         let frames = frames(&all);
@@ -531,6 +592,34 @@ mod tests {
         assert_eq!(routers.drops.total(), 2);
     }
 
+    /// What lay in the queue of a port whose cable was out.
+    #[test]
+    fn rule_12_adverts_of_a_peer_that_says_passive_are_not_looked_at() {
+        let mut routers = up(&plan(None, &[]));
+        routers.tell(at(5), Standing::Eligible, true, &nobody);
+        routers.take();
+        let old = of_another(None, "192.0.2.3", 200);
+        routers.peer_is_at(LAN, [ip("192.0.2.3")].into_iter());
+        routers.peers_are_passive(true);
+        routers.advert(at(10), LAN, &old, &nobody);
+        assert_eq!(states(&routers), [State::Active; 2]);
+        assert_eq!((routers.of_passive, routers.take()), (1, vec![]));
+        assert_eq!(routers.get(0).unwrap().last_advert, None);
+        // That it resigns, and what strangers say, is heard all the same.
+        let resigns = of_another(None, "192.0.2.3", 0);
+        routers.advert(at(11), LAN, &resigns, &nobody);
+        assert_eq!(frames(&routers.take()).len(), 1, "answered");
+        assert_eq!(routers.of_passive, 1);
+        let stranger = of_another(None, "192.0.2.4", 200);
+        routers.advert(at(12), LAN, &stranger, &nobody);
+        assert_eq!(states(&routers), [State::Backup, State::Active]);
+        // And the peer as well, once its heartbeats do not say so any more.
+        routers.tell(at(13), Standing::Eligible, true, &nobody);
+        routers.peers_are_passive(false);
+        routers.advert(at(14), LAN, &old, &nobody);
+        assert_eq!(states(&routers), [State::Backup, State::Active]);
+    }
+
     #[test]
     fn our_own_advert_come_back_is_nobody_elses() {
         let mut routers = up(&plan(None, &[]));
@@ -553,6 +642,9 @@ mod tests {
                 let advert = parse(frame, |_, _| Some(settings.expect())).unwrap();
                 assert_eq!(advert.priority, 0);
             }
+            // Rule 11: it is said when the lease was given up, too.
+            let leased = |act: &Do| matches!(act, Do::Send { leased: true, .. });
+            assert!(!all.iter().any(leased));
             let lets_go = all.contains(&Do::Hold {
                 router: 0,
                 held: false,

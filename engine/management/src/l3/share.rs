@@ -10,7 +10,7 @@ use twinline_l3::{Host, InterfaceId};
 use twinline_wire::Mac;
 use twinline_wire::heartbeat::MAX_NEIGHBOURS;
 
-use super::plan::Plan;
+use super::plan::{Plan, own_digest_of};
 
 /// Between two shares of what has changed.
 const DELTA: Duration = Duration::from_millis(200);
@@ -49,15 +49,18 @@ impl Share {
 
     /// What is to be shared now.
     pub fn due(&mut self, now: Time, host: &Host, plan: &Plan) -> Vec<NeighbourChunk> {
+        let mut chunks = Vec::new();
         if now >= self.next_full {
             self.next_full = now + FULL;
+            chunks = own_addresses(plan);
             let known = host.neighbours().filter(|n| n.mac.is_some());
             self.changed.extend(known.map(|n| (n.interface, n.ip)));
         }
         if self.changed.is_empty() || now < self.next_delta {
-            return Vec::new();
+            return chunks;
         }
         self.next_delta = now + DELTA;
+        let most = chunks.len() + CHUNKS_A_TURN;
         let mut groups: BTreeMap<(InterfaceId, bool), Vec<Known>> = BTreeMap::new();
         for neighbour in host.neighbours() {
             let key = (neighbour.interface, neighbour.ip);
@@ -68,14 +71,13 @@ impl Share {
                 group.push((neighbour.ip, mac.0));
             }
         }
-        let mut chunks = Vec::new();
         let mut told = Vec::new();
         for ((interface, _), neighbours) in groups {
             let Some(named) = plan.interface(interface) else {
                 continue;
             };
             for part in neighbours.chunks(MAX_NEIGHBOURS) {
-                if chunks.len() == CHUNKS_A_TURN {
+                if chunks.len() >= most {
                     break;
                 }
                 told.extend(part.iter().map(|(ip, _)| (interface, *ip)));
@@ -85,7 +87,7 @@ impl Share {
                 });
             }
         }
-        if chunks.len() < CHUNKS_A_TURN {
+        if chunks.len() < most {
             self.changed.clear();
         }
         for key in told {
@@ -93,6 +95,28 @@ impl Share {
         }
         chunks
     }
+}
+
+/// Where we ourselves are found: a peer knows by it whose adverts it hears.
+fn own_addresses(plan: &Plan) -> Vec<NeighbourChunk> {
+    let mut chunks = Vec::new();
+    for interface in &plan.interfaces {
+        for ipv6 in [false, true] {
+            let own = interface.own.iter().map(|own| own.address());
+            let own = own.filter(|ip| ip.is_ipv6() == ipv6);
+            let neighbours: Vec<Known> = own
+                .map(|ip| (ip, interface.mac.0))
+                .take(MAX_NEIGHBOURS)
+                .collect();
+            if !neighbours.is_empty() {
+                chunks.push(NeighbourChunk {
+                    interface: own_digest_of(&interface.name),
+                    neighbours,
+                });
+            }
+        }
+    }
+    chunks
 }
 
 #[cfg(test)]
@@ -135,7 +159,19 @@ mod tests {
         let mut out = Vec::new();
         host.link(at(0), LAN, true, &mut out);
         let mut share = Share::default();
-        assert_eq!(share.due(at(0), &host, &plan), []);
+        // Our own addresses are told first, and again with everything.
+        let first = share.due(at(0), &host, &plan);
+        let own = own_digest_of("lan0");
+        assert!(first.iter().all(|chunk| chunk.interface == own));
+        let told: Vec<IpAddr> = first
+            .iter()
+            .flat_map(|c| &c.neighbours)
+            .map(|n| n.0)
+            .collect();
+        assert_eq!(
+            told,
+            ["192.0.2.2", "fe80::2"].map(|ip| ip.parse::<IpAddr>().unwrap())
+        );
         let count = 100;
         for n in 0..count {
             let mac = Mac([2, 0, 0, 0, 1, n]);
@@ -157,7 +193,9 @@ mod tests {
         share.changed(LAN, "192.0.3.1".parse().unwrap(), Some(Mac([2; 6])));
         assert_eq!(share.due(at(1600), &host, &plan), [], "not too often");
         let all = share.due(at(5000), &host, &plan);
-        let told: usize = all.iter().map(|chunk| chunk.neighbours.len()).sum();
+        assert_eq!(all.iter().filter(|chunk| chunk.interface == own).count(), 2);
+        let all = all.iter().filter(|chunk| chunk.interface == 77);
+        let told: usize = all.map(|chunk| chunk.neighbours.len()).sum();
         assert_eq!(told, 2 * usize::from(count));
     }
 }

@@ -39,9 +39,11 @@ impl Layer3 {
             .iter()
             .map(|entry| self.virtual_router(now, entry));
         let drops = self.routers.drops.iter();
+        let drops = drops.map(|(cause, count)| (cause.name(), count));
+        let of_passive = ("passive_peer", self.routers.of_passive);
         VirtualRoutersStatus {
             routers: routers.collect(),
-            advert_drops: counted(drops.map(|(cause, count)| (cause.name(), count))),
+            advert_drops: counted(drops.chain([of_passive])),
         }
     }
 

@@ -10,8 +10,9 @@
 
 use std::time::Duration;
 
+use twinline_ha::message::{Health, Role};
 use twinline_ha::node::Part;
-use twinline_ha::{Mode, Time};
+use twinline_ha::{Mode, Node, Time};
 use twinline_vrrp::Standing;
 
 /// What the HA node has decided.
@@ -94,6 +95,23 @@ pub fn peer_shows_itself(
         }
     }
     any
+}
+
+/// Whether every peer is well, was heard by heartbeat just now, and says that it is PASSIVE; false
+/// without peers. What an advert says of another one then is old.
+#[must_use]
+pub fn peers_say_passive(now: Time, node: &Node) -> bool {
+    let soon = node.settings().interval * 2;
+    let mut any = false;
+    let all = node.peers().all(|peer| {
+        any = true;
+        let fresh = peer.last().is_some_and(|last| now.since(last.at) < soon);
+        let passive = peer
+            .heartbeat()
+            .is_some_and(|heartbeat| heartbeat.role == Role::Passive);
+        fresh && passive && peer.health() == Health::Healthy
+    });
+    any && all
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::message::{NeighbourChunk, Role, UnfitReason};
 use crate::node::Part;
 use crate::observation::Request;
 use crate::settings::Settings;
+use twinline_time::Time;
 
 fn carried(c: &mut Cluster, i: usize, carried: bool) {
     c.hosts[i].routers.carried_by_another = carried;
@@ -127,4 +128,31 @@ fn a_part_is_told_for_every_phase() {
     assert_eq!(parts(&c), [Part::Standby, Part::Active]);
     c.answer(0, Request::Suspend { force: true }).unwrap();
     assert_eq!(c.node(0).part(), Part::Out);
+}
+
+/// Between two steps a virtual router changes its state: its event has the time of that, and the
+/// node's own clock does not go by it (what it measures of its lateness stays right).
+#[test]
+fn an_event_of_a_virtual_router_has_its_own_time() {
+    let mut c = Cluster::settled();
+    let node = c.node_mut(0);
+    let before = node
+        .events()
+        .next_back()
+        .map_or(Time::ZERO, |event| event.at);
+    let happened = before + ms(12_345);
+    let subject = crate::events::Subject::VirtualRouter {
+        name: "gateway".into(),
+        from: "backup",
+        to: "active",
+    };
+    node.record_router(happened, 777, subject, Reason::NoActiveRouterHeard);
+    let event = node.events().next_back().unwrap();
+    assert_eq!((event.at, event.unix_ms), (happened, 777));
+    assert_eq!(event.why, Reason::NoActiveRouterHeard);
+    // Nothing was late by that.
+    let late = node.lateness().late_steps;
+    c.run(ms(500));
+    assert_eq!(c.node(0).lateness().late_steps, late);
+    assert_eq!(c.roles(), [Role::Active, Role::Passive]);
 }
