@@ -74,7 +74,7 @@ fn about(config: &Config, subject: &Subject) -> About {
                     peer: Some(*peer),
                     ..of
                 },
-                Alarm::RouterElsewhere { name, .. } => About {
+                Alarm::RouterElsewhere { name, .. } | Alarm::AdvertChecksum { name, .. } => About {
                     router: Some(name.clone()),
                     ..of
                 },
