@@ -41,6 +41,8 @@ test: setup
 	@sh setup/interop.sh || true
 	@# 45 MB; without them, the test that needs them says that it is skipped.
 	@sh setup/qemu.sh || true
+	@# 40 MB; without it, metrics and alert rules are not checked by Prometheus' own tool.
+	@sh setup/promtool.sh || true
 	@PATH="$$(sh setup/rust.sh):$$PATH"; cargo build -p twinline -p hugepages-setup; \
 	  export PROPTEST_RNG_SEED="$$(sh setup/seed.sh)"; \
 	  TWINLINE_BIN="$$PWD/target/debug/twinline" sh setup/hugepages.sh target/debug \

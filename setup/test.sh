@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tests packages.sh, qemu.sh, interop.sh and rust.sh with fake tools on PATH: nothing is installed, nothing is fetched.
+# Tests packages.sh, qemu.sh, promtool.sh, interop.sh and rust.sh with fake tools on PATH: nothing is installed, nothing is fetched.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -185,6 +185,54 @@ run qemu.sh
 expect "qemu.sh: not root: says so" says "run as root on Debian"
 run qemu.sh --wrong
 expect "qemu.sh: wrong option: exit 2" code_is 2
+
+# --- promtool.sh
+
+fresh
+run promtool.sh --wrong
+expect "promtool.sh: wrong option: exit 2" code_is 2
+fake promtool </dev/null
+run promtool.sh
+expect "promtool.sh: there: exit 0" code_is 0
+expect "promtool.sh: there: silent" silent
+
+# fetched into a build folder of its own
+fresh
+run_promtool() {
+    code=0
+    env -i PATH="$work/bin" HOME="$work/home" WORK="$work" CARGO_TARGET_DIR="$work/home/target" \
+        sh "$here/promtool.sh" "$@" >"$work/out" 2>"$work/err" || code=$?
+    out=$(cat "$work/out")
+    err=$(cat "$work/err")
+}
+run_promtool --check
+expect "promtool.sh --check: exit 1" code_is 1
+expect "promtool.sh --check: says so" says "missing: promtool"
+fake id <<'F'
+echo 1000
+F
+run_promtool
+expect "promtool.sh: not root: says so" says "run as root on Debian"
+fake id <<'F'
+echo 0
+F
+fake apt-get <<'F'
+echo "apt-get $*" >>"$WORK/log"
+case " $* " in *" download "*) : >prometheus.deb ;; esac
+F
+fake dpkg-deb <<'F'
+mkdir -p "$3/usr/bin"
+echo fetched >"$3/usr/bin/promtool"
+chmod +x "$3/usr/bin/promtool"
+F
+ln -s "$(command -v mv)" "$work/bin/mv"
+run_promtool
+expect "promtool.sh: exit 0" code_is 0
+expect "promtool.sh: one package, not installed" logged "download prometheus" 1
+expect "promtool.sh: installs nothing" logged " install" 0
+expect "promtool.sh: it is where the test looks" test -x "$work/home/target/promtool/promtool"
+run_promtool
+expect "promtool.sh again: silent" silent
 
 # --- interop.sh
 

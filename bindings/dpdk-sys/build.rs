@@ -151,6 +151,8 @@ const FUNCTIONS: &[&str] = &[
     "rte_pdump_(init|uninit)",
     "rte_fib6_(free|add|delete|lookup_bulk)",
     "rte_lpm_(free|add|delete)",
+    "rte_tel_data_(string|alloc|free|start_(array|dict)|add_(array|dict)_(string|container))",
+    "rte_telemetry_register_cmd",
 ];
 
 /// Types of which only pointers are used, and packed unions that bindgen

@@ -254,6 +254,10 @@ fn items(config: &Config) -> Vec<Item> {
     add("lcores.workers", list(lcores.workers.iter()));
     add("lcores.polling", word(lcores.polling));
     events(&config.events, &mut add);
+    add(
+        "metrics.address",
+        or_absent(config.metrics.address.map(quoted)),
+    );
     ports(config, &mut out);
     pairs(config, &mut out);
     layer_3(config, &mut out);

@@ -32,7 +32,8 @@ pub use schema::Applies;
 pub use suggest::nearest;
 pub use types::{
     Bandwidth, BypassCard, CardKind, CardPath, Config, Device, Eal, Events, Ha, Instance, Lcores,
-    LinkPair, Links, Mode, OnMaxFlaps, Polling, Port, Registers, Syslog, Topology, Work, assign,
+    LinkPair, Links, Metrics, Mode, OnMaxFlaps, Polling, Port, Registers, Syslog, Topology, Work,
+    assign,
 };
 
 use std::fs::File;

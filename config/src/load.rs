@@ -5,9 +5,9 @@ use crate::devices::{PciAddress, Vdev};
 use crate::error::Errors;
 use crate::read::{Section, Sink, Spot, Val, a_type, integer};
 use crate::schema::{MAX_LINK_PAIRS, MAX_PORTS, MAX_SOCKET_PATH, REPEATED, SECTIONS};
-use crate::types::{Config, Device, Eal, Instance, Lcores, LinkPair, Mode, Polling, Port};
+use crate::types::{Config, Device, Eal, Instance, Lcores, LinkPair, Metrics, Mode, Polling, Port};
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
@@ -95,6 +95,7 @@ impl Reader<'_, '_> {
         self.warn_of_cards(&pairs, &ports, &ha);
         let l3 = self.l3(&root);
         let events = self.events(&root, &instance);
+        let metrics = self.metrics(&root);
         let routers = self.virtual_routers(&root, &interfaces, &ha);
         if ha.mode == Mode::ActivePassive
             && pairs.is_empty()
@@ -118,6 +119,7 @@ impl Reader<'_, '_> {
             lcores,
             ha,
             events,
+            metrics,
             ports: ports.into_iter().map(|p| p.port).collect(),
             link_pairs: pairs.into_iter().map(|p| p.pair).collect(),
             l3,
@@ -197,6 +199,12 @@ impl Reader<'_, '_> {
             log_level: log_level.v.unwrap_or_default().to_owned(),
             extra: extra.v.into_iter().map(|(option, _)| option).collect(),
         }
+    }
+
+    fn metrics(&mut self, root: &Section<'_, '_>) -> Metrics {
+        let s = root.sub(self.sink, "metrics");
+        let address = s.text(self.sink, "metrics.address", socket_address);
+        Metrics { address: address.v }
     }
 
     fn ports(&mut self, root: &Section<'_, '_>) -> Vec<ReadPort> {
@@ -529,6 +537,16 @@ fn absolute(text: &str) -> Result<PathBuf, &'static str> {
         return Err("is too long");
     }
     Ok(PathBuf::from(text))
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "is not an IP address with a port")?;
+    if address.port() == 0 {
+        return Err("has port 0");
+    }
+    Ok(address)
 }
 
 fn socket_path(text: &str) -> Result<PathBuf, &'static str> {

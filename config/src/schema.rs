@@ -187,6 +187,7 @@ pub const SECTIONS: &[&str] = &[
     "ha.bandwidth",
     "lcores",
     "events",
+    "metrics",
 ];
 /// Sections that are written once for each item: `[[port]]`.
 pub const REPEATED: &[&str] = &["port", "link_pair", "interface", "route", "virtual_router"];
@@ -466,6 +467,9 @@ pub const KEYS: &[KeySpec] = &[
         "Datagram socket of the system's log"),
     key("events.notify", Kind::List { accepted: "the absolute path of a program, and its arguments: at most 64 strings", max: MAX_NOTIFY_WORDS }, Live,
         "A program that runs beside the engine and gets each event as a line of JSON on its standard input, in order"),
+
+    key("metrics.address", text("an IP address and a port as 127.0.0.1:9469 or [::1]:9469"), Restart,
+        "Where metrics are served over HTTP, for Prometheus; absent: nowhere"),
 ];
 
 /// The documentation's tables of keys, in Markdown: docs/configuration.md contains this text.

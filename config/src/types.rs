@@ -5,7 +5,7 @@ use crate::l3::{Interface, L3, Route, VirtualRouter};
 use serde::ser::{Error, SerializeMap};
 use serde::{Serialize, Serializer};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub struct Config {
     pub ha: Ha,
     /// `[events]`
     pub events: Events,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `[[port]]`, in the order of the file.
     #[serde(rename = "port", skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
@@ -428,6 +430,14 @@ pub struct Lcores {
     pub workers: Vec<usize>,
     /// How workers wait.
     pub polling: Polling,
+}
+
+/// `[metrics]`: what monitoring may fetch.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Metrics {
+    /// Where `/metrics` and `/healthz` are served over HTTP; none: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddr>,
 }
 
 /// `events.syslog`

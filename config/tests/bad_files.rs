@@ -143,6 +143,11 @@ const ONE_LINE: &[(usize, &str, &str)] = &[
     (28, "workers = [1, 1]", "f:28: lcores.workers = 1: is in the list twice: each worker has its own core"),
     (28, "workers = [1, -1]", "f:28: lcores.workers = -1: is out of range; accepted: an array of different core numbers, 0 to 1023; at least one when there are link pairs or interfaces"),
     (28, "workers = [1]\nnice = 3\npooling = \"busy\"", "f:29: lcores.nice = 3: unknown key; accepted: main, workers, polling|f:30: lcores.pooling = \"busy\": unknown key; did you mean lcores.polling?"),
+    // [metrics]
+    (28, "workers = [1]\n[metrics]\naddress = \"localhost:9469\"", "f:30: metrics.address = \"localhost:9469\": is not an IP address with a port; accepted: an IP address and a port as 127.0.0.1:9469 or [::1]:9469"),
+    (28, "workers = [1]\nmetrics.address = \"::1:9469\"", "f:29: lcores.metrics: unknown key; accepted: main, workers, polling"),
+    (28, "workers = [1]\n[metrics]\naddress = \"[::]:0\"", "f:30: metrics.address = \"[::]:0\": has port 0; accepted: an IP address and a port as 127.0.0.1:9469 or [::1]:9469"),
+    (28, "workers = [1]\n[metrics]\naddress = 9469", "f:30: metrics.address = 9469: must be a string, not a whole number; accepted: an IP address and a port as 127.0.0.1:9469 or [::1]:9469"),
     // the file
     (26, "[lcore]", "f:26: lcore: unknown section; did you mean lcores?|f: lcores.workers: no worker, but there are link pairs to forward; accepted: an array of core numbers, for example [1]"),
     (26, "[lcores", "f:26:8: not TOML: unclosed table, expected `]`"),

@@ -94,6 +94,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("syslog = \"off\"", "syslog = \"journald\"", "events.syslog: \"off\" -> \"journald\" (live)"),
     ("# syslog_socket = \"/dev/log\"", "syslog_socket = \"/x\"", "events.syslog_socket: - -> \"/x\" (live)"),
     ("notify = []", "notify = [\"/x\", \"y\"]", "events.notify: [] -> [\"/x\", \"y\"] (live)"),
+    ("# address = \"127.0.0.1:9469\"", "address = \"[::1]:9469\"", "metrics.address: - -> \"[::1]:9469\" (needs a restart)"),
 ];
 
 #[test]

@@ -26,6 +26,7 @@ pub mod lab;
 pub mod netns;
 pub mod panel;
 pub mod probe;
+pub mod promtool;
 pub mod report;
 pub mod run;
 pub mod scenes;

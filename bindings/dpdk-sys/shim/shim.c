@@ -223,3 +223,12 @@ struct rte_fib6 *shim_fib6_create(const char *name, int socket, uint32_t max_rou
 	rte_errno = failure;
 	return fib;
 }
+
+int shim_tel_dict_u64(struct rte_tel_data *data, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_uint(data, name, value);
+#else
+	return rte_tel_data_add_dict_u64(data, name, value);
+#endif
+}

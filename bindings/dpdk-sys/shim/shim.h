@@ -26,6 +26,7 @@
 #include <rte_ethdev.h>
 #include <rte_eth_ring.h>
 #include <rte_pdump.h>
+#include <rte_telemetry.h>
 #include <rte_launch.h>
 #include <rte_lpm.h>
 #include <rte_fib6.h>
@@ -116,6 +117,9 @@ struct rte_lpm *shim_lpm_create(const char *name, int socket, uint32_t max_rules
 const uint32_t *shim_lpm_tbl24(const struct rte_lpm *lpm);
 const uint32_t *shim_lpm_tbl8(const struct rte_lpm *lpm);
 struct rte_fib6 *shim_fib6_create(const char *name, int socket, uint32_t max_routes, uint32_t num_tbl8);
+
+/* Unsigned numbers in answers of the telemetry: renamed in 23.03. */
+int shim_tel_dict_u64(struct rte_tel_data *data, const char *name, uint64_t value);
 
 /* The bypass adapters of net_ixgbe (rte_pmd_ixgbe.h); -ENOTSUP where that driver
  * is not linked in. Only for ports of that driver. */

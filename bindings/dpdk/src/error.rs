@@ -265,4 +265,12 @@ pub enum Error {
         /// DPDK's errno.
         errno: Errno,
     },
+    /// A command of the telemetry could not be registered.
+    #[error("telemetry command {command}: {errno}")]
+    Telemetry {
+        /// The command.
+        command: String,
+        /// DPDK's errno.
+        errno: Errno,
+    },
 }

@@ -31,6 +31,7 @@ mod port;
 mod queue;
 mod stats;
 mod tap;
+pub mod telemetry;
 
 pub use burst::{Burst, Drain};
 pub use eal::{Eal, EalOptions, Huge, LogLevel, Pci, PciAddress, linkage, version};

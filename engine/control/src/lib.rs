@@ -5,13 +5,17 @@
 //!
 //! The engine's side is [`Server`]: threads of its own read, wait and write, and the management
 //! core gets each request as a [`Call`] from a bounded channel and answers without ever blocking.
+//! [`MetricsServer`] asks through the same channel, and shows Prometheus what it hears.
 #![forbid(unsafe_code)]
 
 mod appliance;
 mod changes;
 mod client;
 mod connect;
+mod figures;
+mod http;
 mod line;
+mod metrics;
 mod outlets;
 pub mod render;
 mod reply;
@@ -26,6 +30,9 @@ pub use appliance::{
 };
 pub use changes::{ChangeStatus, ChangesStatus, CommitStatus, CommitsStatus};
 pub use client::{Client, ClientError};
+pub use figures::{Histogram, MetricsStatus, RoleChanges};
+pub use http::HttpError;
+pub use metrics::{MetricsServer, metrics_text};
 pub use outlets::{EventRecord, OutletStatus};
 pub use reply::{Payload, Reply};
 pub use request::Request;
@@ -33,7 +40,7 @@ pub use routing::{
     HeardRouter, InterfaceStatus, InterfacesStatus, NeighbourStatus, RouteStatus,
     VirtualRouterCounters, VirtualRouterStatus, VirtualRoutersStatus,
 };
-pub use server::{Access, BindError, Call, Caller, Limits, Server, read_only_path};
+pub use server::{Access, Asker, BindError, Call, Caller, Limits, Server, read_only_path};
 pub use status::{
     Alarm, BypassStatus, ConfigStatus, DirectionStatus, Event, HaStatus, Lateness, LegStatus,
     LinkPairStatus, PathStatus, PeerStatus, PortCounters, PortStatus,

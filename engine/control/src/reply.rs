@@ -5,6 +5,7 @@ use crate::appliance::{
     PortXstats, VersionStatus,
 };
 use crate::changes::{ChangesStatus, CommitsStatus};
+use crate::figures::MetricsStatus;
 use crate::outlets::OutletStatus;
 use crate::routing::{InterfacesStatus, NeighbourStatus, RouteStatus, VirtualRoutersStatus};
 use crate::status::{BypassStatus, ConfigStatus, Event, HaStatus, LinkPairStatus, PortStatus};
@@ -67,6 +68,8 @@ pub enum Payload {
     Version(VersionStatus),
     /// To `dump_heartbeat`.
     Heartbeats(Vec<HeartbeatDump>),
+    /// To `show_metrics`.
+    Metrics(Box<MetricsStatus>),
     /// To `show_captures`.
     Captures(Vec<CaptureStatus>),
     /// To `show_commits`.
@@ -105,6 +108,7 @@ impl Payload {
             Payload::Flaps(it) => serde_json::to_string_pretty(it),
             Payload::Version(it) => serde_json::to_string_pretty(it),
             Payload::Heartbeats(it) => serde_json::to_string_pretty(it),
+            Payload::Metrics(it) => serde_json::to_string_pretty(it),
             Payload::Captures(it) => serde_json::to_string_pretty(it),
             Payload::Commits(it) => serde_json::to_string_pretty(it),
             Payload::Changes(it) => serde_json::to_string_pretty(it),

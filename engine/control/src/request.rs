@@ -51,6 +51,8 @@ pub enum Request {
     ShowVersion,
     /// The heartbeats sent and received last, as they were on the wire.
     DumpHeartbeat,
+    /// All that monitoring fetches, of one moment.
+    ShowMetrics,
     /// Captures that run, or ended by themselves.
     ShowCaptures,
     /// The configurations that were in force.
@@ -180,7 +182,7 @@ pub enum Request {
 
 impl Request {
     /// Every command, as `cmd` names it.
-    pub const COMMANDS: [&'static str; 39] = [
+    pub const COMMANDS: [&'static str; 40] = [
         "show_ha",
         "show_ports",
         "show_link_pairs",
@@ -199,6 +201,7 @@ impl Request {
         "show_flaps",
         "show_version",
         "dump_heartbeat",
+        "show_metrics",
         "show_captures",
         "show_commits",
         "diff_config",
@@ -258,6 +261,7 @@ impl Request {
             | Request::ShowFlaps
             | Request::ShowVersion
             | Request::DumpHeartbeat
+            | Request::ShowMetrics
             | Request::ShowCaptures
             | Request::ShowCommits
             | Request::DiffConfig { .. }

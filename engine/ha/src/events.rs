@@ -327,6 +327,36 @@ pub enum Alarm {
 }
 
 impl Alarm {
+    /// Every name that [`Alarm::name`] gives.
+    pub const NAMES: [&'static str; 26] = [
+        "two_primaries",
+        "no_primary",
+        "dual_active",
+        "configuration_differs",
+        "twin_instance",
+        "other_stack",
+        "bad_key",
+        "ha_port_down",
+        "one_way",
+        "ha_path_down",
+        "ha_path_one_way",
+        "in_band_down",
+        "in_band_one_way",
+        "no_active",
+        "degraded",
+        "latched",
+        "too_many_peers",
+        "state_file",
+        "commit_unconfirmed",
+        "commits",
+        "heard_by_adverts_only",
+        "virtual_router_elsewhere",
+        "advert_checksum",
+        "bypass_path",
+        "bypass_card",
+        "event_outlet",
+    ];
+
     /// A stable name for machines.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -623,6 +653,18 @@ mod tests {
         }
         assert_eq!(log.iter().len(), KEPT);
         assert_eq!(log.iter().next_back().map(|e| e.seq), Some(3000));
+    }
+
+    /// The names are those that the source of `name` has: a new alarm cannot be forgotten.
+    #[test]
+    fn rule_23_every_alarm_has_its_name_in_the_list() {
+        let source = include_str!("events.rs");
+        let (_, body) = source
+            .split_once("fn name(&self) -> &'static str {")
+            .unwrap();
+        let (body, _) = body.split_once("impl fmt::Display for Alarm").unwrap();
+        let found: Vec<&str> = body.split('"').skip(1).step_by(2).collect();
+        assert_eq!(found, Alarm::NAMES);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use twinline_time::Time;
 
 /// The role shown to operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Started, listening, nothing decided.
     Init,

@@ -158,7 +158,9 @@ impl Alarm {
             | Self::CardPath { .. } => Severity::Crit,
             Self::ConfigurationDiffers(_)
             | Self::OtherStack(_)
+            | Self::CommitUnconfirmed { .. }
             | Self::EventOutlet { .. }
+            | Self::AdvertChecksum { .. }
             | Self::Path {
                 path: Path::InBand, ..
             } => Severity::Warning,
@@ -172,6 +174,7 @@ impl Alarm {
             }
             | Self::TooManyPeers
             | Self::StateFile(_)
+            | Self::Commits(_)
             | Self::HeardByAdvertsOnly
             | Self::RouterElsewhere { .. }
             | Self::Card { .. } => Severity::Err,

@@ -478,6 +478,19 @@ impl Appliance {
         })
     }
 
+    /// Registers a command of DPDK's telemetry.
+    ///
+    /// # Errors
+    /// When DPDK refuses it.
+    pub fn register_telemetry(
+        &self,
+        command: &str,
+        help: &str,
+        source: dpdk::telemetry::Source,
+    ) -> Result<(), dpdk::Error> {
+        dpdk::telemetry::register(&self.eal, command, help, source)
+    }
+
     /// Takes everything down in order: workers, ports, EAL. Ports that we took down are let up.
     pub fn take_down(mut self) {
         for port in &mut self.ports {

@@ -43,6 +43,9 @@ use crate::lcores::{Lcores, Work};
 use crate::outlets::{self, Identity, Outlets};
 use crate::state_file::{self, StateWriter};
 use crate::status;
+use crate::tally::Tally;
+use crate::telemetry::Feed;
+use crate::vitals::Vitals;
 use bypass::CardLook;
 use changes::Changes;
 use ports::{LinkWish, ShownFromByPort};
@@ -92,6 +95,8 @@ pub struct Surroundings {
     pub read_calls: Option<Receiver<Call>>,
     /// What signals say.
     pub signals: Arc<Signals>,
+    /// What other threads may see at any time.
+    pub vitals: Arc<Vitals>,
     /// What stands before the words of `events.notify`: it leads to [`become_program`] in a process
     /// of its own. Empty: the program is started as it is.
     pub notify_launcher: Vec<OsString>,
@@ -132,6 +137,9 @@ pub struct ManagementCore {
     /// `None` without interfaces.
     pub(crate) l3: Option<Layer3>,
     l3_links_due: Time,
+    pub(crate) tally: Tally,
+    /// `None` without DPDK's telemetry.
+    telemetry: Option<Feed>,
     exit: bool,
 }
 
@@ -205,6 +213,13 @@ impl ManagementCore {
         };
         let cards = card_finder::start(&config, lan_port)
             .map_err(|error| StartError::Other(format!("a bypass card's thread: {error}")))?;
+        let telemetry = config.eal.telemetry.then(|| {
+            Feed::new(|name, help, source| appliance.register_telemetry(name, help, source))
+        });
+        let telemetry = telemetry.and_then(|feed| {
+            feed.inspect_err(|error| log::warn!("{error}; dpdk-telemetry.py will not have /ha/*"))
+                .ok()
+        });
         let lcores = Lcores::new(appliance.clock);
         Ok(Self {
             gate_epochs: vec![None; appliance.pairs.len()],
@@ -233,6 +248,8 @@ impl ManagementCore {
             l3_links_due: Time::ZERO,
             next_request: STOP_ID,
             waiting: BTreeMap::new(),
+            tally: Tally::default(),
+            telemetry,
             exit: false,
         })
     }
@@ -267,6 +284,7 @@ impl ManagementCore {
             let drained = self.tick(&requests);
             std::thread::sleep(if drained { self.pause() } else { BREATH });
         }
+        self.around.vitals.end();
         self.l3_do(|l3, now, around| l3.shut_down(now, around));
         for (_, call) in std::mem::take(&mut self.waiting) {
             call.answer(Reply::Error {
@@ -411,7 +429,25 @@ impl ManagementCore {
         self.lcores.sample(work.into_iter());
         self.lcores.own_turn(begun, messages.len());
         self.look_at_outlets();
+        self.tally.look(&self.node);
+        self.publish(now);
+        self.around.vitals.stepped(&progress);
         drained
+    }
+
+    /// What DPDK's telemetry shows, from time to time.
+    fn publish(&mut self, now: Time) {
+        let Some(mut feed) = self.telemetry.take() else {
+            return;
+        };
+        if feed.is_due(now) {
+            let last = self.node.events().next_back().map_or(0, |event| event.seq);
+            let ha = status::ha(self);
+            feed.publish(ha, last, |most| {
+                status::events(self, u32::try_from(most).ok(), None)
+            });
+        }
+        self.telemetry = Some(feed);
     }
 
     /// Something about layer 3, with what it needs.
@@ -475,6 +511,10 @@ impl ManagementCore {
                 heartbeat,
                 lease_until,
             } => {
+                if let Some(late) = self.node.heartbeat_lateness() {
+                    // The node's, and what the actions before this one took.
+                    self.tally.sent_late_by(late + self.now().since(now));
+                }
                 if let Some(ha) = &mut self.appliance.ha {
                     ha.send_heartbeat(seq, &heartbeat);
                     if let Some(in_band) = &mut self.appliance.in_band {
@@ -550,7 +590,11 @@ impl ManagementCore {
             Action::Card { pair, command } => self.command_card(pair, command),
             Action::Kick => self.cards.iter().flatten().for_each(CardHandle::kick),
             Action::Persist(state) => self.state.write(state),
-            Action::Event(event) => self.tell(&event),
+            Action::Event(event) => {
+                self.tally.happened(&event);
+                self.around.vitals.happened(&event);
+                self.tell(&event);
+            }
             Action::Answer { id, result } => self.answer(id, result),
             Action::Exit => self.exit = true,
         }

@@ -12,6 +12,7 @@ pub mod cards;
 pub mod commits;
 pub mod convert;
 pub mod core;
+mod figures;
 pub mod ha_port;
 pub mod heartbeat_dump;
 pub mod in_band;
@@ -23,6 +24,10 @@ pub mod outlets;
 pub mod shown_from;
 pub mod state_file;
 pub mod status;
+mod tally;
+mod telemetry;
+mod vitals;
 
 pub use crate::core::{ManagementCore, Signals, Surroundings};
 pub use appliance::StartError;
+pub use vitals::{Progress, Standing, Vitals};

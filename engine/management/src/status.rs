@@ -1,6 +1,6 @@
 //! What consoles are shown: the control socket's payloads, made from the node and the appliance.
 
-mod appliance;
+pub(crate) mod appliance;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use twinline_ha::peer::Peer;
 use twinline_ha::{Event, Mode, Path, Side, Time, Topology};
 
 use crate::core::ManagementCore;
+use crate::figures;
 use crate::l3::Layer3;
 use crate::link_source::Holder;
 use crate::shown_from::{Counted, ShownFrom};
@@ -62,6 +63,7 @@ pub fn payload(core: &ManagementCore, request: &Request) -> Option<Payload> {
         }
         Request::ShowRoutes => Payload::Routes(l3.map(Layer3::routes).unwrap_or_default()),
         Request::ShowConfig => Payload::Config(config(core)),
+        Request::ShowMetrics => Payload::Metrics(Box::new(figures::metrics(core))),
         other => return appliance::payload(core, other),
     })
 }
@@ -75,7 +77,7 @@ fn alarm_text(config: &Config, alarm: &Alarm) -> String {
     format!("link pair {}: {alarm}", pair.map_or("?", |p| &p.name))
 }
 
-fn bypass(core: &ManagementCore) -> Vec<BypassStatus> {
+pub(crate) fn bypass(core: &ManagementCore) -> Vec<BypassStatus> {
     let pairs = core.appliance.pairs.iter().zip(&core.cards);
     pairs
         .map(|(pair, card)| {
@@ -131,7 +133,7 @@ fn bypass(core: &ManagementCore) -> Vec<BypassStatus> {
         .collect()
 }
 
-fn ha(core: &ManagementCore) -> HaStatus {
+pub(crate) fn ha(core: &ManagementCore) -> HaStatus {
     let (node, of, now) = (&core.node, &core.config, core.now());
     let settings = node.settings();
     let mut drops: BTreeMap<String, u64> = BTreeMap::new();
@@ -514,7 +516,11 @@ pub fn link_pairs(core: &ManagementCore, since: Counted) -> Vec<LinkPairStatus> 
     list
 }
 
-fn events(core: &ManagementCore, last: Option<u32>, after: Option<u64>) -> Vec<control::Event> {
+pub(crate) fn events(
+    core: &ManagementCore,
+    last: Option<u32>,
+    after: Option<u64>,
+) -> Vec<control::Event> {
     let all = core.node.events();
     let unknown = |e: &&Event| after.is_none_or(|seq| e.seq > seq);
     let all: Vec<&Event> = all.filter(unknown).collect();

@@ -10,6 +10,7 @@ mod generate;
 mod log_sink;
 mod output;
 mod run;
+mod service;
 mod target;
 mod top;
 

@@ -6,18 +6,24 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as SignalIterator;
-use twinline_control::{Access, Server};
+use twinline_config::Config;
+use twinline_control::{Access, MetricsServer, Server};
 use twinline_management::commits::{self, Clocks};
-use twinline_management::{ManagementCore, Signals, Surroundings};
+use twinline_management::{ManagementCore, Signals, Surroundings, Vitals};
 
 use crate::claims::Claims;
 use crate::console::{self, Ending, Engine, Place, TerminalSettings};
 use crate::log_sink::{AbovePrompt, LogSink};
 use crate::output;
+use crate::service::{self, Reloads, Sights};
+
+/// How long the management loop may take for a turn until `/healthz` says that it does not turn.
+const HEALTHY: Duration = Duration::from_secs(2);
 
 /// Runs the engine until it is told to stop.
 pub fn run(config_path: PathBuf, interactive: bool) -> anyhow::Result<ExitCode> {
@@ -89,13 +95,37 @@ fn run_logged(
 
     let claims = Claims::take(&config)?;
     let signals = Arc::new(Signals::default());
-    watch_signals(signals.clone(), sink.clone(), interactive.is_some())?;
+    let vitals = Arc::new(Vitals::default());
+    let reloads = Arc::new(Reloads::default());
+    watch_signals(
+        signals.clone(),
+        vitals.clone(),
+        reloads.clone(),
+        sink.clone(),
+        interactive.is_some(),
+    )?;
     if let Some(above) = interactive {
         // before the EAL pins this thread: what it starts later would be pinned as well
         attach_console(&config, signals.clone(), above)?;
     }
+    let metrics = match config.metrics.address {
+        None => None,
+        Some(address) => {
+            let vitals = vitals.clone();
+            let healthy = move || vitals.stepped_within(HEALTHY);
+            let server = MetricsServer::bind(address, server.asker(), healthy)?;
+            log::info!("metrics at http://{}/metrics", server.address());
+            Some(server)
+        }
+    };
     let socket = config.instance.control_socket.display().to_string();
     let name = config.instance.name.clone();
+    // Before DPDK pins this thread, and with it what it starts, to the management core's own core.
+    service::spawn(Sights {
+        vitals: vitals.clone(),
+        signals: signals.clone(),
+        reloads,
+    })?;
     let core = ManagementCore::start(
         config,
         started.past,
@@ -104,12 +134,13 @@ fn run_logged(
             calls,
             read_calls,
             signals,
+            vitals,
             notify_launcher: notify_launcher(),
         },
     )?;
     log::info!("{name} runs; twinline ctl --socket {socket} show ha");
     core.run();
-    drop((server, read_server, claims));
+    drop((metrics, server, read_server, claims));
     log::info!("{name} has stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -164,7 +195,13 @@ fn attach_console(
     Ok(())
 }
 
-fn watch_signals(signals: Arc<Signals>, sink: LogSink, interactive: bool) -> anyhow::Result<()> {
+fn watch_signals(
+    signals: Arc<Signals>,
+    vitals: Arc<Vitals>,
+    reloads: Arc<Reloads>,
+    sink: LogSink,
+    interactive: bool,
+) -> anyhow::Result<()> {
     // with a console, Ctrl-C clears its line or ends its `watch`
     let wanted: &[i32] = match interactive {
         true => &[SIGTERM, SIGHUP],
@@ -174,7 +211,11 @@ fn watch_signals(signals: Arc<Signals>, sink: LogSink, interactive: bool) -> any
     let watch = move || {
         for signal in &mut incoming {
             match signal {
-                SIGHUP => signals.reload.store(true, Ordering::Relaxed),
+                SIGHUP => {
+                    // The service manager's thread first: it is to see the reload end.
+                    reloads.ask(&vitals);
+                    signals.reload.store(true, Ordering::Relaxed);
+                }
                 stop => {
                     let earlier = signals.stops.fetch_add(1, Ordering::Relaxed);
                     end_if_nobody_listens(stop, earlier, &signals, &sink);

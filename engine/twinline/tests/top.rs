@@ -14,8 +14,8 @@ use pty::OnTerminal;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use twinline_control::{
-    Event, HaStatus, LegStatus, LinkPairStatus, Payload, PeerStatus, PortStatus, Reply, Request,
-    Server,
+    Access, Event, HaStatus, LegStatus, LinkPairStatus, Payload, PeerStatus, PortStatus, Reply,
+    Request, Server,
 };
 
 /// An engine whose name would clear the screen, and which knows no `show_bandwidth`.
@@ -44,7 +44,7 @@ impl Engine {
 
     fn run(&mut self) {
         self.stop.store(false, Ordering::SeqCst);
-        let (server, calls) = Server::bind(&self.socket, 0o600).unwrap();
+        let (server, calls) = Server::bind(&self.socket, &Access::default()).unwrap();
         let (stop, bytes) = (Arc::clone(&self.stop), Arc::clone(&self.bytes));
         self.thread = Some(std::thread::spawn(move || {
             let _server = server;

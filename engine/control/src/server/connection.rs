@@ -3,10 +3,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
 use log::{debug, info, warn};
 
-use super::{Call, Caller, Limits};
+use super::{Asker, Caller, Limits};
 use crate::line::{self, LineError, LineReader};
 use crate::{Reply, Request};
 
@@ -15,9 +14,9 @@ pub(super) struct Connection {
     stream: UnixStream,
     limits: Limits,
     read_only: bool,
-    calls: Sender<Call>,
+    engine: Asker,
     /// Looked up with the first request that changes something.
-    caller: OnceCell<Caller>,
+    caller: OnceCell<Arc<Caller>>,
 }
 
 impl Connection {
@@ -25,13 +24,13 @@ impl Connection {
         stream: UnixStream,
         limits: Limits,
         read_only: bool,
-        calls: Sender<Call>,
+        engine: Asker,
     ) -> Connection {
         Connection {
             stream,
             limits,
             read_only,
-            calls,
+            engine,
             caller: OnceCell::new(),
         }
     }
@@ -77,7 +76,7 @@ impl Connection {
 
     fn answer(&self, line: &[u8]) -> Reply {
         match Request::parse(line) {
-            Ok(request) if request.only_reads() => self.ask_engine(request, Caller::unknown()),
+            Ok(request) if request.only_reads() => self.engine.ask(request),
             Ok(request) => {
                 let caller = self.caller();
                 let who = format!("{} (uid {}, pid {})", caller.user, caller.uid, caller.pid);
@@ -95,53 +94,20 @@ impl Connection {
                     };
                 }
                 info!("control: {who} asks: {}", request.in_words());
-                self.ask_engine(request, caller.clone())
+                self.engine.ask_for(request, Arc::clone(caller))
             }
             Err(message) => error(message),
         }
     }
 
-    fn caller(&self) -> &Caller {
+    fn caller(&self) -> &Arc<Caller> {
         self.caller.get_or_init(|| {
-            Caller::of(&self.stream).unwrap_or_else(|error| {
+            let caller = Caller::of(&self.stream).unwrap_or_else(|error| {
                 warn!("control: who is connected is not known: {error}");
                 Caller::unknown()
-            })
+            });
+            Arc::new(caller)
         })
-    }
-
-    /// Passes the request to the management core and waits, for a bounded time.
-    fn ask_engine(&self, request: Request, caller: Caller) -> Reply {
-        let time = if request.is_slow() {
-            self.limits.role_change_time
-        } else {
-            self.limits.answer_time
-        };
-        let (reply, answer) = bounded(1);
-        let abandoned = Arc::new(AtomicBool::new(false));
-        let call = Call {
-            request,
-            caller,
-            reply,
-            abandoned: Arc::clone(&abandoned),
-        };
-        match self.calls.try_send(call) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                return error("engine is busy: too many requests wait already".into());
-            }
-            Err(TrySendError::Disconnected(_)) => return error("engine is stopping".into()),
-        }
-        match answer.recv_timeout(time) {
-            Ok(reply) => reply,
-            Err(_) => {
-                abandoned.store(true, Ordering::Release);
-                // It may have answered in the moment before it was told.
-                answer
-                    .try_recv()
-                    .unwrap_or_else(|_| error("engine did not answer".into()))
-            }
-        }
     }
 
     fn send(&self, reply: &Reply) -> bool {

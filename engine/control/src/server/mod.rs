@@ -1,6 +1,7 @@
 //! The engine's side of the control socket.
 
 mod access;
+mod ask;
 mod bind;
 mod connection;
 
@@ -16,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use log::warn;
 
 pub use access::{Access, Caller, read_only_path};
+pub use ask::Asker;
 pub use bind::BindError;
 
 use crate::{Reply, Request, line};
@@ -52,7 +54,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Call {
     request: Request,
-    caller: Caller,
+    caller: Arc<Caller>,
     reply: Sender<Reply>,
     abandoned: Arc<AtomicBool>,
 }
@@ -93,6 +95,7 @@ pub struct Server {
     listener: UnixListener,
     stopping: Arc<AtomicBool>,
     acceptor: Option<JoinHandle<()>>,
+    asker: Asker,
 }
 
 impl Server {
@@ -128,12 +131,13 @@ impl Server {
         };
         let (calls, receiver) = bounded(limits.connections);
         let stopping = Arc::new(AtomicBool::new(false));
+        let asker = Asker::new(limits, calls);
         let acceptor = Acceptor {
             listener: listener.try_clone().map_err(io)?,
             stopping: Arc::clone(&stopping),
             limits,
             read_only: access.read_only,
-            calls,
+            engine: asker.clone(),
             open: Arc::new(AtomicUsize::new(0)),
         };
         let thread = std::thread::Builder::new()
@@ -147,9 +151,16 @@ impl Server {
                 listener,
                 stopping,
                 acceptor: Some(thread),
+                asker,
             },
             receiver,
         ))
+    }
+
+    /// What asks the management core from within the process.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
     }
 
     /// The socket's path.
@@ -181,7 +192,7 @@ struct Acceptor {
     stopping: Arc<AtomicBool>,
     limits: Limits,
     read_only: bool,
-    calls: Sender<Call>,
+    engine: Asker,
     /// Connections that are open.
     open: Arc<AtomicUsize>,
 }
@@ -215,7 +226,7 @@ impl Acceptor {
         self.open.fetch_add(1, Ordering::AcqRel);
         let slot = Slot(Arc::clone(&self.open));
         let connection =
-            connection::Connection::new(stream, self.limits, self.read_only, self.calls.clone());
+            connection::Connection::new(stream, self.limits, self.read_only, self.engine.clone());
         let stopping = Arc::clone(&self.stopping);
         let spawned = std::thread::Builder::new()
             .name("control-client".into())

@@ -21,11 +21,13 @@ impl Node {
     /// A hash of everything that a later decision may depend on.
     ///
     /// Left out is the log of events: nothing reads it back but consoles, and the alarms that
-    /// stand, which it also holds, follow from the rest within a step.
+    /// stand, which it also holds, follow from the rest within a step; and how late the last heartbeat
+    /// was.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let mut bare = self.clone();
         bare.log = EventLog::default();
+        bare.sent_late_by = None;
         let mut hash = Hash(DefaultHasher::new());
         // Writing into a hash does not fail.
         let _ = write!(hash, "{bare:?}");

@@ -24,6 +24,7 @@ const ANNOUNCE_BURST: usize = 64;
 
 impl Node {
     pub(super) fn send_due(&mut self) {
+        self.sent_late_by = None;
         if self.settings.mode == Mode::Standalone || self.phase == Phase::Stopped {
             self.next_send = self.now + self.settings.interval;
             return;
@@ -38,6 +39,7 @@ impl Node {
             self.send_heartbeat(gate_open);
         }
         if due {
+            self.sent_late_by = Some(self.now.since(self.next_send));
             // On the grid as long as we are on time, so that slots do not creep.
             let every = self.send_every();
             let on_grid = self.next_send + every;

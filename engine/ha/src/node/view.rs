@@ -241,6 +241,13 @@ impl Node {
         self.lateness
     }
 
+    /// How long after it was due the heartbeat was sent that the last step sent; `None` when it sent
+    /// none, or one before it was due.
+    #[must_use]
+    pub fn heartbeat_lateness(&self) -> Option<Duration> {
+        self.sent_late_by
+    }
+
     /// Recent events, oldest first.
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator {
         self.log.iter()

@@ -88,12 +88,22 @@ pub struct Wish {
 impl Captures {
     /// Begins a capture: the call is answered when the file is open.
     pub fn start(&mut self, wish: Wish, call: Call) {
-        if let Err((reason, call)) = self.try_start(wish, call) {
-            call.answer(Reply::Refused { reason });
+        let begun = self.begin(wish);
+        match begun {
+            Ok(capture) => {
+                // One that ended by itself makes room for its successor.
+                self.list.retain(|c| c.port != capture.port);
+                self.list.push(Capture {
+                    stage: Stage::Opening(call),
+                    ..capture
+                });
+            }
+            Err(reason) => call.answer(Reply::Refused { reason }),
         }
     }
 
-    fn try_start(&mut self, wish: Wish, call: Call) -> Result<(), (String, Call)> {
+    /// A capture whose file is being opened.
+    fn begin(&mut self, wish: Wish) -> Result<Capture, String> {
         let Wish {
             port,
             device,
@@ -101,16 +111,13 @@ impl Captures {
             file,
             clock,
         } = wish;
-        if let Err(reason) = acceptable(&file) {
-            return Err((reason, call));
-        }
+        acceptable(&file)?;
         let same = |c: &&Capture| c.port == port && !matches!(c.stage, Stage::Ended);
         if let Some(other) = self.list.iter().find(same) {
-            let reason = format!(
+            return Err(format!(
                 "port {port} is captured already, to {}: `capture stop` first",
                 other.file.display()
-            );
-            return Err((reason, call));
+            ));
         }
         let counts = Arc::new(Counts::default());
         let (opened_in, opened) = bounded(1);
@@ -126,14 +133,9 @@ impl Captures {
         let spawned = std::thread::Builder::new()
             .name("capture".into())
             .spawn(move || writer.run(&opened_in, &back_in));
-        let thread = match spawned {
-            Ok(thread) => thread,
-            Err(error) => return Err((format!("no thread for a capture: {error}"), call)),
-        };
-        // One that ended by itself makes room for its successor.
-        self.list.retain(|c| c.port != port);
+        let thread = spawned.map_err(|error| format!("no thread for a capture: {error}"))?;
         self.next_id += 1;
-        self.list.push(Capture {
+        Ok(Capture {
             id: self.next_id,
             port,
             handle,
@@ -144,10 +146,9 @@ impl Captures {
             back,
             tap: None,
             missed: 0,
-            stage: Stage::Opening(call),
+            stage: Stage::Ended,
             thread: Some(thread),
-        });
-        Ok(())
+        })
     }
 
     /// Ends the captures of this port, or all: the call is answered when their files are closed.

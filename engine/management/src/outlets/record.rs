@@ -74,7 +74,7 @@ fn about(config: &Config, subject: &Subject) -> About {
                     peer: Some(*peer),
                     ..of
                 },
-                Alarm::RouterElsewhere { name, .. } => About {
+                Alarm::RouterElsewhere { name, .. } | Alarm::AdvertChecksum { name, .. } => About {
                     router: Some(name.clone()),
                     ..of
                 },
@@ -94,6 +94,8 @@ fn about(config: &Config, subject: &Subject) -> About {
                 | Alarm::Latched
                 | Alarm::TooManyPeers
                 | Alarm::StateFile(_)
+                | Alarm::CommitUnconfirmed { .. }
+                | Alarm::Commits(_)
                 | Alarm::HeardByAdvertsOnly
                 | Alarm::EventOutlet { .. } => of,
             }

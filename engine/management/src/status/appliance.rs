@@ -41,7 +41,7 @@ fn xstats(core: &ManagementCore, only: Option<&str>) -> Vec<PortXstats> {
         .collect()
 }
 
-fn lcores(core: &ManagementCore) -> Vec<LcoreStatus> {
+pub(crate) fn lcores(core: &ManagementCore) -> Vec<LcoreStatus> {
     let own = core.lcores.own();
     let rates = lcores::Rates {
         // Its time goes to more than packets.
@@ -86,7 +86,7 @@ fn mempool(pool: &Pool) -> MempoolStatus {
     }
 }
 
-fn bandwidth(core: &ManagementCore) -> BandwidthStatus {
+pub(crate) fn bandwidth(core: &ManagementCore) -> BandwidthStatus {
     let (rates, settings) = (core.node.bandwidth(), core.node.settings());
     BandwidthStatus {
         enabled: settings.bandwidth_enabled,
@@ -115,7 +115,7 @@ fn flaps(core: &ManagementCore) -> FlapsStatus {
     }
 }
 
-fn version(core: &ManagementCore) -> VersionStatus {
+pub(crate) fn version(core: &ManagementCore) -> VersionStatus {
     VersionStatus {
         version: env!("CARGO_PKG_VERSION").into(),
         dpdk: dpdk::version(),

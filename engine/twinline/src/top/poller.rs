@@ -158,7 +158,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::thread::JoinHandle;
     use tempfile::TempDir;
-    use twinline_control::{Event, HaStatus, LinkPairStatus, Server};
+    use twinline_control::{Access, Event, HaStatus, LinkPairStatus, Server};
 
     /// An engine that answers from what it is given; the number is its boot id.
     struct Engine {
@@ -186,7 +186,7 @@ mod tests {
         }
 
         fn run(&mut self) {
-            let (server, calls) = Server::bind(&self.socket, 0o600).unwrap();
+            let (server, calls) = Server::bind(&self.socket, &Access::default()).unwrap();
             let (boot, stop) = (Arc::clone(&self.boot), Arc::clone(&self.stop));
             stop.store(0, Ordering::SeqCst);
             self.thread = Some(std::thread::spawn(move || {

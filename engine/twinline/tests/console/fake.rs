@@ -78,7 +78,8 @@ impl Fake {
 
     /// Listens (again).
     pub fn go(&mut self) {
-        let (server, calls) = Server::bind(self.socket(), 0o600).unwrap();
+        let (server, calls) =
+            Server::bind(self.socket(), &twinline_control::Access::default()).unwrap();
         let state = self.state.clone();
         let thread = std::thread::spawn(move || {
             for call in calls {
