@@ -204,7 +204,8 @@ fn a_card_that_only_remembers_has_sensed_nothing() {
 #[test]
 fn scrapes_ask_the_engine_five_times_a_second_at_most_and_say_when_it_is_silent() {
     let folder = tempfile::tempdir().unwrap();
-    let (control, calls) = Server::bind(folder.path().join("s"), 0o600).unwrap();
+    let (control, calls) =
+        Server::bind(folder.path().join("s"), &crate::Access::default()).unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
     let silent = Arc::new(AtomicBool::new(false));
     let counted = (asked.clone(), silent.clone());
