@@ -17,7 +17,12 @@ const CONFIRM_S: u64 = 600;
 fn begin(engine: &Engine) -> Result<Candidate, Failure> {
     // the time first: what is committed in between is then refused, not overwritten
     let base = newest_commit(engine)?;
-    let Payload::Config(config) = engine.ask(&Request::ShowConfig)? else {
+    // What was committed, and not what runs: it may hold values that wait for the next start.
+    let committed = match engine.ask(&Request::ShowCommit { number: 0 }) {
+        Err(Failure::Error(_) | Failure::Refused(_)) => engine.ask(&Request::ShowConfig)?,
+        answer => answer?,
+    };
+    let Payload::Config(config) = committed else {
         return Err(unexpected());
     };
     Candidate::new(&config.toml, base).map_err(|error| Failure::Error(render::clean(&error)))
