@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use twinline_bench::l3::{self, Router};
-use twinline_bench::peers::{BURST, Bed, Peer, Running, Sample};
+use twinline_bench::peers::{Bed, Peer, Running, Sample};
 use twinline_bench::process::Linkage;
+use twinline_dataplane::l3::BURST;
 
 /// Routing of 4096 random destinations from a pcap file: our worker against l3fwd (longest prefix
 /// match), interleaved in one run.

@@ -40,5 +40,6 @@ pub use thread::{Error, WorkerHandle};
 pub use twinline_wire::Side;
 pub use worker::{Inject, PairQueues, Worker, WorkerConfig, WorkerLinks};
 
-/// Frames that a worker takes from a queue at once.
-pub const BURST: usize = 64;
+/// Frames that a worker takes from a link pair's queue at once; from those of layer 3 it is
+/// [`l3::BURST`].
+pub const BURST: usize = 32;

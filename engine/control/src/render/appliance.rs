@@ -129,8 +129,9 @@ pub fn flaps(status: &FlapsStatus) -> String {
         max => format!("at most {max}"),
     };
     let mut text = format!(
-        "{} flaps within {} s, {max}; then: {}\n",
+        "{} {} within {} s, {max}; then: {}\n",
         status.count,
+        if status.count == 1 { "flap" } else { "flaps" },
         status.window_s,
         clean(&or_dash(&status.on_max))
     );
@@ -165,8 +166,9 @@ pub fn heartbeats(list: &[HeartbeatDump]) -> String {
     let mut text = String::new();
     for dump in list {
         text.push_str(&format!(
-            "{} by instance {} on {}, {} ago\n",
+            "{} {} instance {} on {}, {} ago\n",
             clean(&or_dash(&dump.direction)),
+            if dump.direction == "received" { "from" } else { "by" },
             dump.instance,
             clean(&or_dash(&dump.path)),
             span(dump.ms_ago)

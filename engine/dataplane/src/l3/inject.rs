@@ -1,7 +1,7 @@
 //! Frames of the management core on their way out.
 
+use super::BURST;
 use super::{L3, L3Drop, L3Inject, L3Port, Port, send};
-use crate::BURST;
 use crate::counters::{Counters, WorkerFigures};
 use crate::lease::Lease;
 use dpdk::clock;

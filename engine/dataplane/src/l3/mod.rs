@@ -36,11 +36,11 @@ pub use tables::{
     Adjacencies, Adjacency, Family, Held, Interface, MAX_INTERFACES, Tables, virtual_mac,
 };
 
+use crate::MacBytes;
 use crate::counters::Counters;
 use crate::gate::{Gate, GateMode};
 use crate::lease::Lease;
 use crate::transmit::send_rest;
-use crate::{BURST, MacBytes};
 pub(crate) use counters::L3Figures;
 use dpdk::{Burst, Fib6Reader, Mbuf, RxQueue, TxQueue, clock};
 use parse::{Fate, PortView, Seen, Stations};
@@ -49,6 +49,10 @@ use std::sync::Arc;
 use tables::{AdjacencyWord, mac_word};
 
 const ETHERNET: usize = 14;
+/// Frames that a worker takes from a queue at once: more than from a link pair's, since more is done
+/// once a burst, and a burst of 64 is still small beside a core's first cache.
+pub const BURST: usize = 64;
+
 /// No port of this worker.
 const NO_SLOT: u8 = u8::MAX;
 

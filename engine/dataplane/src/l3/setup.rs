@@ -1,9 +1,9 @@
 //! What a worker's L3 part is made of, and how it is made.
 
 use super::parse::{PortView, Seen};
-use super::{Egress, L3, L3Inject, Last, NO_SLOT, NOT_PLAIN, Port, Punt, Scratch, Tables};
+use super::{BURST, Egress, L3, L3Inject, Last, NO_SLOT, NOT_PLAIN, Port, Punt, Scratch, Tables};
+use crate::MacBytes;
 use crate::gate::Gate;
-use crate::{BURST, MacBytes};
 use dpdk::{Burst, RxQueue, TxQueue};
 use std::sync::Arc;
 

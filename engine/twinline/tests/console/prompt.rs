@@ -43,7 +43,7 @@ fn a_session() {
     // Ctrl-C clears a line
     at.keys("show nonsense\x03");
     at.see("ACTIVE> ");
-    at.line("show flaps", "1 flaps within");
+    at.line("show flaps", "1 flap within");
 
     // a question is answered with no, rubbish, and yes
     at.keys("ha switchover\r");
@@ -159,7 +159,7 @@ fn two_consoles_and_an_engine_that_comes_and_goes() {
     let mut two = Pty::console(&fake.socket(), home.path());
     one.see("node-a ACTIVE> ");
     two.see("node-a ACTIVE> ");
-    one.line("show flaps", "1 flaps within");
+    one.line("show flaps", "1 flap within");
     two.line("ha switchover -y", "ACTIVE -> PASSIVE");
     one.keys("\r");
     one.see("node-a PASSIVE> ");
@@ -176,7 +176,7 @@ fn two_consoles_and_an_engine_that_comes_and_goes() {
 
     fake.state.lock().unwrap().boot = "b2".into();
     fake.go();
-    one.line("show flaps", "1 flaps within");
+    one.line("show flaps", "1 flap within");
     two.keys("\r");
     two.see("node-a PASSIVE> ");
     for mut console in [one, two] {
@@ -203,7 +203,7 @@ fn an_engine_that_hangs_is_waited_for_only_until_ctrl_c() {
     at.see("interrupted; what was begun in the engine goes on");
     at.see("node-a (no answer)> ");
     drop(hung);
-    at.line("show flaps", "1 flaps within");
+    at.line("show flaps", "1 flap within");
     at.keys("quit\r");
     assert!(at.end().success());
 }
@@ -221,7 +221,7 @@ fn hostile_keys_do_not_end_it() {
     at.bytes(&[b'x'; 3000]);
     at.keys("\x03");
     at.see("ACTIVE> ");
-    at.line("show flaps", "1 flaps within");
+    at.line("show flaps", "1 flap within");
     at.keys("quit\r");
     assert!(at.end().success());
 }
