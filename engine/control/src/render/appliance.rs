@@ -168,7 +168,11 @@ pub fn heartbeats(list: &[HeartbeatDump]) -> String {
         text.push_str(&format!(
             "{} {} instance {} on {}, {} ago\n",
             clean(&or_dash(&dump.direction)),
-            if dump.direction == "received" { "from" } else { "by" },
+            if dump.direction == "received" {
+                "from"
+            } else {
+                "by"
+            },
             dump.instance,
             clean(&or_dash(&dump.path)),
             span(dump.ms_ago)
